@@ -1,0 +1,1 @@
+"""What every layer speaks: frozen records without algorithms."""

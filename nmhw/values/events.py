@@ -1,0 +1,94 @@
+"""SpikeEvents: spikes as four flat arrays, sorted by sample, then step, then index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpikeEvents:
+    """Events of one input or population.
+
+    Attributes
+    ----------
+    sample, step, index : (n_events,) int32
+        ``index`` follows C order over ``shape``; several spikes of one neuron in one step are
+        several events when ``value`` is None.
+    value : (n_events,) float64 or None
+        Payload of graded events; None = 1.
+    n_samples, n_steps : int
+    shape : tuple of int
+        The author's shape of the population.
+    """
+
+    sample: NDArray[np.int32]
+    step: NDArray[np.int32]
+    index: NDArray[np.int32]
+    n_samples: int
+    n_steps: int
+    shape: tuple[int, ...]
+    value: NDArray[np.float64] | None = None
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of addresses."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return int(self.index.size)
+
+    def dense(self) -> NDArray[np.float32]:
+        """Return counts (or summed values) as (samples, steps, neurons) float32."""
+        out = np.zeros((self.n_samples, self.n_steps, self.n_neurons), np.float32)
+        np.add.at(out, (self.sample, self.step, self.index), 1.0 if self.value is None else self.value)
+        return out
+
+    def counts(self) -> NDArray[np.float64]:
+        """Return the number of spikes (or sum of values) per sample and neuron."""
+        flat = self.sample.astype(np.int64) * self.n_neurons + self.index
+        total = np.bincount(flat, self.value, self.n_samples * self.n_neurons)
+        return total.reshape(self.n_samples, self.n_neurons).astype(np.float64)
+
+    def pointers(self) -> NDArray[np.int64]:
+        """Return (n_samples * n_steps + 1,) offsets of each step's first event."""
+        flat = self.sample.astype(np.int64) * self.n_steps + self.step
+        bounds = np.arange(self.n_samples * self.n_steps + 1, dtype=np.int64)
+        return np.searchsorted(flat, bounds).astype(np.int64)
+
+    def window(self, start: int, n_steps: int) -> SpikeEvents:
+        """Return the events of steps [start, start + n_steps), with steps counted from start."""
+        inside = (self.step >= start) & (self.step < start + n_steps)
+        value = None if self.value is None else self.value[inside]
+        step = self.step[inside] - np.int32(start)
+        return SpikeEvents(
+            self.sample[inside], step, self.index[inside], self.n_samples, n_steps, self.shape, value
+        )
+
+    @staticmethod
+    def from_dense(raster: NDArray[np.generic], shape: tuple[int, ...] | None = None) -> SpikeEvents:
+        """Make events of a (samples, steps, ...) array of non-negative integer counts."""
+        n_samples, n_steps = raster.shape[:2]
+        trailing = tuple(int(n) for n in raster.shape[2:]) if shape is None else shape
+        flat = raster.reshape(n_samples, n_steps, -1)
+        sample, step, index = np.nonzero(flat)
+        times = flat[sample, step, index].astype(np.int64)
+        parts = (np.repeat(a, times).astype(np.int32) for a in (sample, step, index))
+        return SpikeEvents(*parts, n_samples, n_steps, trailing)
+
+    @staticmethod
+    def from_arrays(
+        sample: NDArray[np.generic],
+        step: NDArray[np.generic],
+        index: NDArray[np.generic],
+        n_samples: int,
+        n_steps: int,
+        shape: tuple[int, ...],
+        value: NDArray[np.float64] | None = None,
+    ) -> SpikeEvents:
+        """Sort unsorted events into the canonical order."""
+        order = np.lexsort((index, step, sample))
+        parts = (np.ascontiguousarray(np.asarray(a)[order], np.int32) for a in (sample, step, index))
+        return SpikeEvents(*parts, n_samples, n_steps, shape, None if value is None else value[order])
