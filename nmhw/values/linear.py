@@ -149,7 +149,7 @@ class Conv:
 
     def synapse_indices(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Source index, target index and flat kernel index of every synapse inside the borders."""
-        c_in, h, w = self.in_shape
+        _, h, w = self.in_shape
         c_out, c_group, kh, kw = self.weight.shape
         oh, ow = self.out_spatial
         o, i, ky, kx, y, x = np.meshgrid(

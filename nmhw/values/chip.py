@@ -1,0 +1,379 @@
+"""ChipSpec: what a chip (or board) can hold, compute and cost, every figure with its provenance.
+
+Values only: chip files are read and validated in ``nmhw.io.chip_file``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nmhw.errors import ChipFileError
+
+Grade = Literal["P", "S", "recalled", "derived", "illustrative"]
+Basis = Literal["silicon", "simulated", "fitted", "vendor", "code", "board", "imaginary", "derived"]
+
+#: Event kinds that can carry an energy or a latency figure. ``neuron.visit`` is paid for every
+#: mapped neuron in every step, ``neuron.active`` / ``neuron.idle`` for those with / without
+#: state, input or bias, ``neuron.spike`` for those that fire; ``axon.in`` / ``axon.out`` once per
+#: packet received / sent (a packet = one spike of one source to one destination core);
+#: ``hop.x`` / ``hop.y`` per router-to-router step, ``hop.local`` per packet that stays in its tile.
+EVENT_KINDS = (
+    "synop.dense",
+    "synop.sparse",
+    "synop.shared",
+    "neuron.visit",
+    "neuron.active",
+    "neuron.idle",
+    "neuron.spike",
+    "axon.in",
+    "axon.out",
+    "hop.x",
+    "hop.y",
+    "hop.local",
+    "link.crossing",
+    "timestep",
+    "reset",
+    "load",
+    "host.io",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number with its provenance; ``value`` None means nobody published it (unpriced).
+
+    Attributes
+    ----------
+    value, low, high : float or None
+        In ``unit``; low and high bound the value where the source does.
+    unit : str
+        "pJ", "ns", "W", ...
+    source : str
+        Citation key of the chip's ``sources`` table.
+    grade : "P" primary read, "S" secondary, "recalled", "derived", "illustrative"
+    basis : silicon | simulated | fitted | vendor | code | board | imaginary | derived
+    scope : "incremental" | "all-in"
+    included_in : str or None
+        Name of the figure that already contains this one (then this one counts as 0).
+    """
+
+    value: float | None
+    unit: str
+    source: str
+    grade: Grade = "P"
+    basis: Basis = "silicon"
+    scope: Literal["incremental", "all-in"] = "incremental"
+    voltage_v: float | None = None
+    node_nm: float | None = None
+    note: str = ""
+    low: float | None = None
+    high: float | None = None
+    included_in: str | None = None
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the figure contributes a known amount (a number, or inside another one)."""
+        return self.value is not None or self.included_in is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSpec:
+    """How a time step ends.
+
+    ``table``: a barrier of ``points`` (mapped tiles -> ns; the largest key not above the mapped
+    number counts); ``tick``: a timer of ``tick_s``, no barrier; ``none``: nothing.
+    """
+
+    kind: Literal["table", "tick", "none"] = "none"
+    points: tuple[tuple[int, Figure], ...] = ()
+    tick_s: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """Unit costs by event kind; kinds that are absent are unpriced.
+
+    Attributes
+    ----------
+    energy_pj, latency_ns : mapping of event kind to Figure
+        A key without suffix ("synop") serves every kind below it that has no own key.
+    static_w : mapping
+        "chip" and / or "core" (per used chip / per used core).
+    sync : SyncSpec
+    """
+
+    name: str
+    title: str
+    energy_pj: Mapping[str, Figure]
+    latency_ns: Mapping[str, Figure]
+    static_w: Mapping[str, Figure]
+    sync: SyncSpec = SyncSpec()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSpec:
+    """A group of ``count`` equal cores and the budget of each.
+
+    ``budget`` maps resource names to limits: ``neurons``, ``in_axons``, ``out_axons``,
+    ``synapse_bits``, ``neuron_profiles``, ``threshold_profiles``, ``memory_bits``... Resources
+    that are absent are unlimited. ``soft_budget`` gives limits that only warn.
+    """
+
+    name: str
+    count: int
+    budget: Mapping[str, int]
+    soft_budget: Mapping[str, int] = field(default_factory=dict)
+    citations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingSpec:
+    """How the synapses of one axon are stored on a core.
+
+    Bits of one axon with n synapses: blocks of at most ``max_synapses_per_block``, each
+    ``header_bits + n_block * (weight_bits + index_bits + extra_bits)`` rounded up to ``word_bits``;
+    plus ``axon_bits`` per axon. ``shared``: the kernel is stored once per core and projection
+    (``weight_bits`` per kernel element, rounded up to words), plus ``axon_bits`` per axon.
+
+    Attributes
+    ----------
+    kind : "dense" (no index), "sparse" (index per synapse), "shared" (conv kernels)
+    index_bits : allowed widths, ascending; the smallest that addresses the core's targets is used
+    """
+
+    kind: Literal["dense", "sparse", "shared"]
+    weight_bits: tuple[int, ...]
+    index_bits: tuple[int, ...] = (0,)
+    extra_bits: int = 0
+    header_bits: int = 0
+    word_bits: int = 1
+    max_synapses_per_block: int | None = None
+    axon_bits: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySpec:
+    """One SRAM shared by everything on a core: the sum is checked against ``memory_bits``."""
+
+    fixed_bits: int = 0
+    bits_per_neuron: int = 0
+    bits_per_neuron_delay_slot: int = 0
+    bits_per_in_axon: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    """A named mapping constraint beyond budgets, with its parameters.
+
+    Kinds: power-of-two-memory, destinations, source-sign, codebook, shared-pair,
+    pooled-fan-out, graph, delay-slots, routing-entries, core-order. ``verify`` refuses a
+    chip whose rules it does not know.
+    """
+
+    kind: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    severity: Literal["error", "warning"] = "error"
+    source: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArithmeticSpec:
+    """What a core computes; see ``nmhw.values.arithmetic`` for the exact steps.
+
+    Attributes
+    ----------
+    family : str
+        loihi | spinnaker2 | xylo | speck | truenorth | odin | reckon | generic
+    claim : str
+        The exact claim, e.g. "bit-exact to the fixed_pt models of lava-nc 0.10.0".
+    state : "int" | "float32"
+    u_bits, v_bits : widths including sign
+    u_overflow, v_overflow : "wrap" | "saturate"
+    input_shift : left shift of the summed weights before they reach the state
+    decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "float"
+    decay_bits, u_decay_offset : of mulshift: keep = 2^decay_bits - (decay + offset)
+    rounding : "toward-zero" | "floor" of the decay product
+    compares, resets : what the hardware has ("zero", "subtract", "value", "none")
+    max_spikes_per_step : spikes one neuron can emit in one step
+    weight_bits : allowed widths; weight_min, weight_max : of a signed weight at full width
+    weight_step : distance of two neighboring signed weights at full width
+    sign_modes : subset of ("mixed", "excitatory", "inhibitory")
+    weight_rounding : "nearest" | "truncate"
+    weight_exponent : (min, max) power-of-two scale shared by one projection
+    threshold_bits, threshold_shift : mantissa width and left shift
+    threshold_scope : "neuron" | "profiles" | "layer"
+    bias_on : subset of ("membrane", "current")
+    bias_bits, bias_exponent : signed mantissa width and (min, max) left shift
+    hop_steps : steps a spike needs from core to core (and inside one)
+    max_extra_delay_steps : synaptic delay on top of the hop
+    has_current, initial_v, refractory_max_steps, membrane_readout : capabilities
+    inputs : subset of ("spikes", "counts", "graded", "current")
+    """
+
+    family: str
+    claim: str
+    state: Literal["int", "float32"] = "int"
+    u_bits: int = 32
+    v_bits: int = 32
+    u_overflow: Literal["wrap", "saturate"] = "saturate"
+    v_overflow: Literal["wrap", "saturate"] = "saturate"
+    input_shift: int = 0
+    decays: tuple[str, ...] = ("none", "clear", "mulshift", "shift")
+    decay_bits: int = 12
+    u_decay_offset: int = 0
+    rounding: Literal["toward-zero", "floor"] = "toward-zero"
+    compares: tuple[str, ...] = (">", ">=")
+    resets: tuple[str, ...] = ("zero", "subtract", "value", "none")
+    reset_delays: tuple[int, ...] = (0,)
+    max_spikes_per_step: int = 1
+    weight_bits: tuple[int, ...] = (8,)
+    weight_min: int = -127
+    weight_max: int = 127
+    weight_step: int = 1
+    sign_modes: tuple[str, ...] = ("mixed",)
+    weight_rounding: Literal["nearest", "truncate"] = "nearest"
+    weight_exponent: tuple[int, int] = (0, 0)
+    threshold_bits: int = 31
+    threshold_shift: int = 0
+    threshold_scope: Literal["neuron", "profiles", "layer"] = "neuron"
+    bias_on: tuple[str, ...] = ("membrane",)
+    bias_bits: int = 32
+    bias_exponent: tuple[int, int] = (0, 0)
+    hop_steps: Literal[0, 1] = 1
+    max_extra_delay_steps: int = 0
+    has_current: bool = True
+    initial_v: bool = False
+    refractory_max_steps: int = 0
+    membrane_readout: bool = True
+    inputs: tuple[str, ...] = ("spikes",)
+    citations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSpec:
+    """Tiles of ``cores_per_tile`` cores on a ``width`` x ``height`` grid with XY routing.
+
+    Core k sits in tile k // cores_per_tile; tile t at x = t % width, y = t // width. Inputs enter
+    at tile ``port``. Hop costs: ``hop.x`` east-west, ``hop.y`` north-south, ``hop.local`` in-tile.
+    """
+
+    width: int
+    height: int
+    cores_per_tile: int = 1
+    port: tuple[int, int] = (0, 0)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSpec:
+    """Several equal chips on a ``width`` x ``height`` grid; a crossing costs ``link.crossing``."""
+
+    width: int = 1
+    height: int = 1
+    source: str = ""
+
+    @property
+    def n_chips(self) -> int:
+        """Number of chips."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class ChipSpec:
+    """One chip file.
+
+    Attributes
+    ----------
+    describes : "chip" | "board"
+    is_executable : bool
+        False for sheets that only know limits: ``run`` refuses with ``not_executable_because``.
+    is_imaginary : bool
+        True for the reference chip: none of its numbers is a measurement.
+    cores : tuple of CoreSpec
+        Core indices run through the groups in order, per chip.
+    encodings : tuple of EncodingSpec
+        Ways to store synapses; the cheapest legal one is used per projection and core.
+    costs : mapping of name to CostTable;  default_costs : name or None (then unpriced)
+    pace : "free" | "realtime"
+        Default pace (barrier chips run free, tick chips in real time).
+    learning_native : names of learning rules the chip runs itself
+    sources : mapping of citation key to full citation
+    """
+
+    name: str
+    title: str
+    describes: Literal["chip", "board"]
+    arithmetic: ArithmeticSpec
+    mesh: MeshSpec
+    cores: tuple[CoreSpec, ...]
+    encodings: tuple[EncodingSpec, ...]
+    costs: Mapping[str, CostTable]
+    default_costs: str | None
+    pace: Literal["free", "realtime"]
+    sources: Mapping[str, str]
+    memory: MemorySpec | None = None
+    board: BoardSpec = BoardSpec()
+    rules: tuple[RuleSpec, ...] = ()
+    learning_native: tuple[str, ...] = ()
+    is_executable: bool = True
+    not_executable_because: str = ""
+    is_imaginary: bool = False
+    node_nm: float | None = None
+    notes: tuple[str, ...] = ()
+    path: str | None = None
+    sha256: str | None = None
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cores_per_chip(self) -> int:
+        """Number of cores of one chip."""
+        return sum(group.count for group in self.cores)
+
+    @property
+    def n_cores(self) -> int:
+        """Number of cores of the whole chip or board."""
+        return self.cores_per_chip * self.board.n_chips
+
+    def core_spec(self, core: int) -> CoreSpec:
+        """Return the group that global core index ``core`` belongs to."""
+        local = core % self.cores_per_chip
+        for group in self.cores:
+            if local < group.count:
+                return group
+            local -= group.count
+        raise ChipFileError("no such core", got=core, limit=self.n_cores, where=self.name)
+
+    def position(self, core: int) -> tuple[int, int, int]:
+        """Return (chip, x, y): chip index and tile coordinates of a global core index."""
+        chip, local = divmod(core, self.cores_per_chip)
+        tile = local // self.mesh.cores_per_tile
+        return chip, tile % self.mesh.width, tile // self.mesh.width
+
+    def cost_table(self, name: str | None = None) -> CostTable | None:
+        """Return the cost table ``name`` (default: the chip's default; None = unpriced)."""
+        wanted = name or self.default_costs
+        if wanted is None or wanted == "none":
+            return None
+        if wanted not in self.costs:
+            known = ", ".join(self.costs) or "none"
+            raise ChipFileError("no such cost table", got=wanted, where=self.name, hint=known)
+        return self.costs[wanted]
+
+    def with_(self, **changes: Any) -> ChipSpec:
+        """Return a variant; ``mesh=(8, 8)``, ``cores=32``, ``board=(2, 1)`` or nested keys such as
+        ``arithmetic={"v_bits": 16}`` or ``budget={"neurons": 256}``.
+
+        Raises
+        ------
+        ChipFileError
+            For keys that do not exist or values the schema refuses.
+        """
+        from nmhw.io.chip_file import vary_chip
+
+        return vary_chip(self, changes)

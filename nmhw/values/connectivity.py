@@ -1,0 +1,60 @@
+"""Expansion of a quantized projection to its synapses: who reaches whom, with which weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nmhw.values.linear import compose_csr
+from nmhw.values.quantized import QuantizedProjection
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+def pooled_map(projection: QuantizedProjection, n_source: int) -> csr_array:
+    """Return the (n_source, n_pooled) 0/1 matrix of the pools in front (identity without)."""
+    if not projection.pools:
+        return compose_csr((), n_source)
+    from scipy.sparse import csr_array
+
+    matrix = compose_csr(projection.pools, n_source)
+    ones = np.ones_like(matrix.data, dtype=np.int64)
+    return csr_array((ones, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def stored_synapses(projection: QuantizedProjection, n_target: int) -> csr_array:
+    """Return stored synapses behind the pools: CSR (n_pooled, n_target) of int64 weights.
+
+    Stored zeros stay explicit (dense rows and kernels store them).
+    """
+    from scipy.sparse import csr_array
+
+    weights = projection.weights
+    if projection.storage == "dense":
+        n_in = weights.shape[0]
+        indptr = np.arange(n_in + 1, dtype=np.int64) * n_target
+        indices = np.tile(np.arange(n_target, dtype=np.int64), n_in)
+        data: Any = weights.astype(np.int64).ravel()
+        return csr_array((data, indices, indptr), shape=(n_in, n_target))
+    if projection.storage == "sparse":
+        assert projection.indptr is not None and projection.indices is not None
+        shape = (projection.indptr.size - 1, n_target)
+        data = weights.astype(np.int64)
+        return csr_array((data, projection.indices, projection.indptr), shape=shape)
+    assert projection.geometry is not None
+    conv = projection.geometry.as_conv(weights)
+    rows, cols, taps = conv.synapse_indices()
+    c, h, w = projection.geometry.in_shape
+    data = weights.astype(np.int64).ravel()[taps]
+    return csr_array((data, (rows, cols)), shape=(c * h * w, n_target))
+
+
+def synapse_counts(projection: QuantizedProjection, n_source: int, n_target: int) -> csr_array:
+    """Return CSR (n_source, n_target): how many stored synapses one source event reads per target."""
+    stored = stored_synapses(projection, n_target)
+    from scipy.sparse import csr_array
+
+    ones = csr_array((np.ones_like(stored.data), stored.indices, stored.indptr), shape=stored.shape)
+    return csr_array(pooled_map(projection, n_source) @ ones)
