@@ -1,0 +1,60 @@
+"""Map trained spiking networks to neuromorphic chips: does it fit, does it work, what does it cost.
+
+Public names are loaded on first use (PEP 562), so that ``import nmhw`` stays fast: neither Numba
+nor SciPy nor PyTorch is imported before something needs it.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_MODULE_OF_NAME = {
+    "ChipSpec": "nmhw.values.chip",
+    "Deployment": "nmhw.api",
+    "Mapping": "nmhw.values.mapping",
+    "Network": "nmhw.values.network",
+    "NeuronModel": "nmhw.values.neuron",
+    "NmhwError": "nmhw.errors",
+    "Population": "nmhw.values.network",
+    "Probe": "nmhw.values.result",
+    "Profile": "nmhw.values.profile",
+    "Projection": "nmhw.values.network",
+    "QuantizedNetwork": "nmhw.values.quantized",
+    "Readout": "nmhw.values.readout",
+    "Run": "nmhw.api",
+    "RunResult": "nmhw.values.result",
+    "SpikeEvents": "nmhw.values.events",
+    "chip": "nmhw.api",
+    "compare": "nmhw.api",
+    "deploy": "nmhw.api",
+    "load": "nmhw.api",
+    "load_result": "nmhw.api",
+    "map_network": "nmhw.api",
+    "quantize": "nmhw.api",
+    "run_float": "nmhw.api",
+}
+
+__all__ = ["__version__", *_MODULE_OF_NAME]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the module that defines it, once."""
+    module_name = _MODULE_OF_NAME.get(name)
+    if module_name is None:
+        raise AttributeError(f"module 'nmhw' has no attribute {name!r}")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise AttributeError(
+            f"nmhw.{name} is not available: {module_name} is missing from this installation"
+        ) from error
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Data shipped with the package: a trained digits network and its images."""

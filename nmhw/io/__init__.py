@@ -1,0 +1,1 @@
+"""Reading and writing: NIR graphs, chip files, event files, mappings and results."""

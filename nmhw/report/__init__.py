@@ -1,0 +1,1 @@
+"""Rendering of results: text, tables, pages and comparisons."""

@@ -1,0 +1,1 @@
+"""Numba kernels: flat arrays in and out, every file self-contained."""
