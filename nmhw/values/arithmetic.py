@@ -28,3 +28,165 @@ References
 lava-nc 0.10.0, ``proc/lif`` and ``proc/dense`` (BSD-3-Clause): rules 1, 2, 4-6 for Loihi.
 Davies et al., "Loihi", IEEE Micro 38(1), 2018, doi:10.1109/MM.2018.112130359.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.values.quantized import CellSpec, QuantizedPopulation
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellState:
+    """State of one population between two steps; u and v are int64, or float32 in float cells."""
+
+    u: NDArray[np.generic]
+    v: NDArray[np.generic]
+    refractory: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellStep:
+    """What one step did: the new state, spikes per neuron, and masks for the counters."""
+
+    state: CellState
+    n_spikes: Ints
+    is_active: Bools
+    is_saturated: Bools
+
+
+def initial_state(population: QuantizedPopulation) -> CellState:
+    """Return the state before the first step (u = 0, v = v0)."""
+    refractory = np.zeros(population.size, np.int64)
+    if population.floats is not None:
+        v0 = population.floats["v0"].astype(np.float32)
+        return CellState(np.zeros(population.size, np.float32), v0, refractory)
+    return CellState(np.zeros(population.size, np.int64), population.v0.copy(), refractory)
+
+
+def decay(x: Ints, keep: Ints, kind: str, bits: int, rounding: str) -> Ints:
+    """Apply one decay; see the module's ``decay`` rule. All arguments int64 of shape (n,)."""
+    if kind == "none":
+        return x
+    if kind == "clear":
+        return np.zeros_like(x)
+    if kind == "shift":
+        return x - (x >> keep)
+    product = x * keep
+    if rounding == "floor":
+        return product >> bits
+    return np.sign(product) * (np.abs(product) >> bits)
+
+
+def overflow(x: Ints, bits: int, mode: str) -> tuple[Ints, Bools]:
+    """Bring x back into ``bits`` bits ("saturate" or "wrap"); return it and where that changed it."""
+    half = np.int64(1) << (bits - 1)
+    if mode == "saturate":
+        inside = np.clip(x, -(half - 1), half - 1)
+    else:
+        inside = np.where(x > half, x - 2 * half, np.where(x <= -half, x + 2 * half, x))
+    return inside, inside != x
+
+
+def count_thresholds(v: Any, threshold: Any, spec: CellSpec) -> Ints:
+    """Return how many spikes each membrane value makes (0, 1, or up to the cell's maximum)."""
+    fires = v > threshold if spec.compare == ">" else v >= threshold
+    if spec.max_spikes_per_step == 1:
+        return fires.astype(np.int64)
+    passed = -(-v // threshold) - 1 if spec.compare == ">" else v // threshold
+    return np.where(fires, np.clip(passed, 1, spec.max_spikes_per_step), 0).astype(np.int64)
+
+
+def reset_membrane(v: Any, n: Ints, threshold: Any, v_reset: Any, kind: str) -> Any:
+    """Return v after ``n`` spikes per neuron."""
+    if kind == "none":
+        return v
+    if kind == "subtract":
+        return v - n.astype(v.dtype) * threshold
+    value = np.zeros_like(v) if kind == "zero" else v_reset
+    return np.where(n > 0, value, v)
+
+
+def step_cell(population: QuantizedPopulation, state: CellState, summed: Ints) -> CellStep:
+    """Run one step.
+
+    Parameters
+    ----------
+    summed : (n,) int64
+        Sum of all projections' inputs of this step, each already shifted by its own shift.
+
+    Returns
+    -------
+    CellStep
+        State after the reset, spikes, activity (state, input or bias not zero before the step)
+        and saturation masks.
+    """
+    if population.floats is not None:
+        return _step_float(population, state, summed)
+    spec = population.spec
+    x = summed << spec.input_shift
+    u_before, v_before = np.asarray(state.u, np.int64), np.asarray(state.v, np.int64)
+    u = decay(u_before, population.u_keep, spec.u_decay, spec.decay_bits, spec.rounding)
+    u, u_clipped = overflow(u + x + population.u_bias, spec.u_bits, spec.u_overflow)
+    resting = state.refractory > 0
+    threshold, v_reset = population.threshold, population.v_reset
+    n = np.zeros(population.size, np.int64)
+    v = v_before
+    if spec.is_spiking and spec.reset_delay:
+        n = np.where(resting, 0, count_thresholds(v, threshold, spec))
+        v = reset_membrane(v, n, threshold, v_reset, spec.reset)
+    held = v
+    v = decay(v, population.v_keep, spec.v_decay, spec.decay_bits, spec.rounding)
+    v = v + u + population.v_bias
+    if population.v_min is not None:
+        v = np.maximum(v, population.v_min)
+    v, v_clipped = overflow(v, spec.v_bits, spec.v_overflow)
+    v = np.where(resting, held, v)
+    if spec.is_spiking and not spec.reset_delay:
+        n = np.where(resting, 0, count_thresholds(v, threshold, spec))
+        v = reset_membrane(v, n, threshold, v_reset, spec.reset)
+    is_active = (v_before != 0) | (x != 0) | (population.v_bias != 0) | (population.u_bias != 0)
+    if spec.has_current:
+        is_active |= u_before != 0
+    after = CellState(u if spec.has_current else u_before, v, _count_down(population, state, n))
+    return CellStep(after, n, is_active, u_clipped | (v_clipped & ~resting))
+
+
+def _step_float(population: QuantizedPopulation, state: CellState, summed: Ints) -> CellStep:
+    spec, f = population.spec, population.floats
+    if f is None:  # pragma: no cover - the caller checked
+        raise TypeError("not a float cell")
+    x = summed.astype(np.float32)
+    u_before, v_before = state.u.astype(np.float32), state.v.astype(np.float32)
+    u = f["u_keep"] * u_before + f["u_gain"] * x if spec.has_current else f["u_gain"] * x
+    resting = state.refractory > 0
+    n = np.zeros(population.size, np.int64)
+    v = v_before
+    if spec.is_spiking and spec.reset_delay:
+        n = np.where(resting, 0, count_thresholds(v, f["threshold"], spec))
+        v = reset_membrane(v, n, f["threshold"], f["v_reset"], spec.reset)
+    held = v
+    v = f["v_keep"] * v + f["v_gain"] * u + f["drive"]
+    v = np.where(resting, held, v)
+    if spec.is_spiking and not spec.reset_delay:
+        n = np.where(resting, 0, count_thresholds(v, f["threshold"], spec))
+        v = reset_membrane(v, n, f["threshold"], f["v_reset"], spec.reset)
+    is_active = (v_before != 0) | (x != 0) | (f["drive"] != 0)
+    if spec.has_current:
+        is_active |= u_before != 0
+    after = CellState(u if spec.has_current else u_before, v, _count_down(population, state, n))
+    return CellStep(after, n, is_active, np.zeros(population.size, np.bool_))
+
+
+def _count_down(population: QuantizedPopulation, state: CellState, n: Ints) -> Ints:
+    left = np.maximum(state.refractory - 1, 0)
+    if population.refractory_steps is None:
+        return left
+    return np.where(n > 0, population.refractory_steps, left)

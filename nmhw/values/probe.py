@@ -1,0 +1,31 @@
+"""Probe: a request to record one state variable of one population."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nmhw.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Record ``variable`` ("u" or "v", value after the reset) of ``population`` every k-th step."""
+
+    population: str
+    variable: str = "v"
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.variable not in ("u", "v"):
+            raise UsageError("no such variable to probe", got=repr(self.variable), hint="u or v")
+        if self.every < 1:
+            raise UsageError("every must be at least 1", got=self.every)
+
+    @staticmethod
+    def parse(text: str) -> Probe:
+        """Read ``population:variable[:every=k]``, e.g. ``lif1:v:every=10``."""
+        match = re.fullmatch(r"(?P<pop>.+?):(?P<var>[a-z]+)(?::every=(?P<every>\d+))?", text)
+        if match is None:
+            raise UsageError("cannot read the probe", got=repr(text), hint="lif1:v or lif1:v:every=10")
+        return Probe(match["pop"], match["var"], int(match["every"] or 1))
