@@ -65,7 +65,9 @@ class NmhwError(Exception):
         """Return the fields as plain JSON values."""
         fields = ("what", "got", "limit", "where", "hint", "rule")
         record = {f: getattr(self, f) for f in fields}
-        plain = {k: v if isinstance(v, int | float | str | None) else str(v) for k, v in record.items()}
+        plain = {
+            k: v if isinstance(v, int | float | str | None) else str(v) for k, v in record.items()
+        }
         return {"error": type(self).__name__, "exit_code": self.exit_code, **plain}
 
 

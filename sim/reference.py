@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,7 @@ def run_reference(
     return _finish(quantized, record, probes, n_samples, n_steps)
 
 
-def _expand(quantized: QuantizedNetwork, projection: QuantizedProjection) -> NDArray[np.generic]:
+def _expand(quantized: QuantizedNetwork, projection: QuantizedProjection) -> Any:
     sizes = quantized.sizes()
     stored = stored_synapses(projection, sizes[projection.target])
     return (pooled_map(projection, sizes[projection.source]).astype(np.int64) @ stored).T.tocsr()
@@ -124,7 +125,9 @@ def _counts(events: SpikeEvents, n_steps: int) -> Ints:
 def _update_order(quantized: QuantizedNetwork) -> list[str]:
     """Order populations so that spikes over zero-delay projections arrive in the same step."""
     waits = {
-        p.name: {q.source for q in quantized.projections if q.target == p.name and not q.delay_steps}
+        p.name: {
+            q.source for q in quantized.projections if q.target == p.name and not q.delay_steps
+        }
         for p in quantized.populations
     }
     order: list[str] = []
@@ -140,7 +143,7 @@ def _update_order(quantized: QuantizedNetwork) -> list[str]:
 def _update(
     quantized: QuantizedNetwork,
     name: str,
-    matrices: Mapping[str, NDArray[np.generic]],
+    matrices: Mapping[str, Any],
     history: dict[str, list[Ints]],
     record: _Record,
 ) -> None:

@@ -12,8 +12,8 @@ it; the Numba kernels are its independent twin. One step of a population, all ar
 4.  membrane: ``v = decay(v) + u + v_bias``, then lower bound ``v_min``, then overflow at
     ``v_bits``: "saturate" to +-(2^(b-1) - 1), "wrap" as above.
 5.  ``reset_delay == 0``: n = 1 where v > threshold (or >=), 0 where refractory; with
-    ``max_spikes_per_step`` m > 1: n = number of thresholds v passes, at most m (">" : 
-    ceil(v / threshold) - 1; ">=" : floor(v / threshold)).
+    ``max_spikes_per_step`` m > 1: n = number of thresholds v passes, at most m (">":
+    ceil(v / threshold) - 1; ">=": floor(v / threshold)).
 6.  reset where n > 0: "zero": 0, "value": v_reset, "subtract": v - n * threshold, "none": v.
 7.  refractory: after a spike, ``refractory_steps`` steps in which v stays at its reset value (no
     decay, no input) and nothing fires; u runs on.
@@ -86,7 +86,7 @@ def decay(x: Ints, keep: Ints, kind: str, bits: int, rounding: str) -> Ints:
 
 
 def overflow(x: Ints, bits: int, mode: str) -> tuple[Ints, Bools]:
-    """Bring x back into ``bits`` bits ("saturate" or "wrap"); return it and where that changed it."""
+    """Return x brought back into ``bits`` bits, and where that changed it."""
     half = np.int64(1) << (bits - 1)
     if mode == "saturate":
         inside = np.clip(x, -(half - 1), half - 1)

@@ -39,7 +39,8 @@ def stored_synapses(projection: QuantizedProjection, n_target: int) -> csr_array
         data: Any = weights.astype(np.int64).ravel()
         return csr_array((data, indices, indptr), shape=(n_in, n_target))
     if projection.storage == "sparse":
-        assert projection.indptr is not None and projection.indices is not None
+        assert projection.indptr is not None
+        assert projection.indices is not None
         shape = (projection.indptr.size - 1, n_target)
         data = weights.astype(np.int64)
         return csr_array((data, projection.indices, projection.indptr), shape=shape)
@@ -52,7 +53,7 @@ def stored_synapses(projection: QuantizedProjection, n_target: int) -> csr_array
 
 
 def synapse_counts(projection: QuantizedProjection, n_source: int, n_target: int) -> csr_array:
-    """Return CSR (n_source, n_target): how many stored synapses one source event reads per target."""
+    """Return CSR (n_source, n_target): stored synapses that one source event reads."""
     stored = stored_synapses(projection, n_target)
     from scipy.sparse import csr_array
 

@@ -43,7 +43,9 @@ class SpikeEvents:
     def dense(self) -> NDArray[np.float32]:
         """Return counts (or summed values) as (samples, steps, neurons) float32."""
         out = np.zeros((self.n_samples, self.n_steps, self.n_neurons), np.float32)
-        np.add.at(out, (self.sample, self.step, self.index), 1.0 if self.value is None else self.value)
+        np.add.at(
+            out, (self.sample, self.step, self.index), 1.0 if self.value is None else self.value
+        )
         return out
 
     def counts(self) -> NDArray[np.float64]:
@@ -64,19 +66,27 @@ class SpikeEvents:
         value = None if self.value is None else self.value[inside]
         step = self.step[inside] - np.int32(start)
         return SpikeEvents(
-            self.sample[inside], step, self.index[inside], self.n_samples, n_steps, self.shape, value
+            self.sample[inside],
+            step,
+            self.index[inside],
+            self.n_samples,
+            n_steps,
+            self.shape,
+            value,
         )
 
     @staticmethod
-    def from_dense(raster: NDArray[np.generic], shape: tuple[int, ...] | None = None) -> SpikeEvents:
+    def from_dense(
+        raster: NDArray[np.generic], shape: tuple[int, ...] | None = None
+    ) -> SpikeEvents:
         """Make events of a (samples, steps, ...) array of non-negative integer counts."""
         n_samples, n_steps = raster.shape[:2]
         trailing = tuple(int(n) for n in raster.shape[2:]) if shape is None else shape
         flat = raster.reshape(n_samples, n_steps, -1)
         sample, step, index = np.nonzero(flat)
         times = flat[sample, step, index].astype(np.int64)
-        parts = (np.repeat(a, times).astype(np.int32) for a in (sample, step, index))
-        return SpikeEvents(*parts, n_samples, n_steps, trailing)
+        s, t, i = (np.repeat(a, times).astype(np.int32) for a in (sample, step, index))
+        return SpikeEvents(s, t, i, n_samples, n_steps, trailing)
 
     @staticmethod
     def from_arrays(
@@ -90,5 +100,8 @@ class SpikeEvents:
     ) -> SpikeEvents:
         """Sort unsorted events into the canonical order."""
         order = np.lexsort((index, step, sample))
-        parts = (np.ascontiguousarray(np.asarray(a)[order], np.int32) for a in (sample, step, index))
-        return SpikeEvents(*parts, n_samples, n_steps, shape, None if value is None else value[order])
+        s, t, i = (
+            np.ascontiguousarray(np.asarray(a)[order], np.int32) for a in (sample, step, index)
+        )
+        sorted_value = None if value is None else value[order]
+        return SpikeEvents(s, t, i, n_samples, n_steps, shape, sorted_value)

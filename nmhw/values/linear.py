@@ -126,7 +126,9 @@ class Conv:
         top, bottom, left, right = self.padding
         c_out, c_group, kh, kw = self.weight.shape
         oh, ow = self.out_spatial
-        padded = np.pad(x.reshape(batch, c_in, h, w), ((0, 0), (0, 0), (top, bottom), (left, right)))
+        padded = np.pad(
+            x.reshape(batch, c_in, h, w), ((0, 0), (0, 0), (top, bottom), (left, right))
+        )
         per_group = c_out // self.groups
         y = np.zeros((batch, self.groups, per_group, oh, ow))
         grouped = padded.reshape(batch, self.groups, c_group, *padded.shape[2:])
@@ -217,10 +219,10 @@ class Scale:
         return x * self.scale
 
     def to_csr(self) -> csr_array:
-        from scipy.sparse import csr_array, dia_array
+        from scipy.sparse import csr_array
 
         n = self.scale.size
-        return csr_array(dia_array((self.scale.reshape(1, n), [0]), shape=(n, n)))
+        return csr_array((self.scale.ravel(), (np.arange(n), np.arange(n))), shape=(n, n))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

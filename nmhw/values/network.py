@@ -113,11 +113,14 @@ class Network:
             if population.name == name:
                 return population
         known = ", ".join(p.name for p in self.populations)
-        raise UsageError("no such population", got=repr(name), where=self.name, hint=f"one of {known}")
+        raise UsageError(
+            "no such population", got=repr(name), where=self.name, hint=f"one of {known}"
+        )
 
     def sizes(self) -> Mapping[str, int]:
         """Number of elements of every input and population, by name."""
-        return {node.name: node.size for node in (*self.inputs, *self.populations)}
+        sizes = {port.name: port.size for port in self.inputs}
+        return sizes | {p.name: p.size for p in self.populations}
 
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections that end at population ``name``."""
@@ -139,5 +142,7 @@ def as_parameter(value: Any, size: int) -> NDArray[np.float64]:
     """Broadcast a scalar or an array to float64 of shape (size,)."""
     array = np.asarray(value, dtype=np.float64).ravel()
     if array.size not in (1, size):
-        raise UsageError("parameter has the wrong number of values", got=array.size, limit=f"1 or {size}")
+        raise UsageError(
+            "parameter has the wrong number of values", got=array.size, limit=f"1 or {size}"
+        )
     return np.ascontiguousarray(np.broadcast_to(array, (size,)))

@@ -43,7 +43,7 @@ def make_neuron(kind: NeuronKind, size: int, **parameters: Any) -> NeuronModel:
         if value is None:
             raise UsageError(f"{kind} needs {name}", hint=f"{name}=...")
     extra = {k: v for k, v in parameters.items() if k not in values}
-    arrays = {k: as_parameter(v, size) for k, v in {**values, **extra}.items()}
+    arrays: dict[str, Any] = {k: as_parameter(v, size) for k, v in {**values, **extra}.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all() or (name.startswith("tau") and (array <= 0).any()):
             raise UsageError(f"{name} must be finite" + (" and positive" if name[0] == "t" else ""))
@@ -69,7 +69,7 @@ class NetworkBuilder:
     def population(
         self, name: str, shape: int | Shape, kind: NeuronKind, **parameters: Any
     ) -> NetworkBuilder:
-        """Add neurons; parameters are scalars or arrays (tau_mem_s, tau_syn_s, r, v_threshold...)."""
+        """Add neurons; parameters (tau_mem_s, r, v_threshold...) are scalars or arrays."""
         self._refuse_duplicate(name)
         full = _as_shape(shape)
         size = int(np.prod(full))
@@ -127,7 +127,9 @@ class NetworkBuilder:
     def done(self) -> Network:
         """Check and return the Network."""
         if not self._inputs or not self._populations or not self._outputs:
-            raise UsageError("a network needs an input, a population and an output", where=self._name)
+            raise UsageError(
+                "a network needs an input, a population and an output", where=self._name
+            )
         return Network(
             self._name,
             tuple(self._inputs),
@@ -137,7 +139,8 @@ class NetworkBuilder:
         )
 
     def _shapes(self) -> dict[str, Shape]:
-        return {n.name: n.shape for n in (*self._inputs, *self._populations)}
+        shapes = {port.name: port.shape for port in self._inputs}
+        return shapes | {p.name: p.shape for p in self._populations}
 
     def _refuse_duplicate(self, name: str) -> None:
         if name in self._shapes() or any(o.name == name for o in self._outputs):

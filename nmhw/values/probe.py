@@ -27,5 +27,7 @@ class Probe:
         """Read ``population:variable[:every=k]``, e.g. ``lif1:v:every=10``."""
         match = re.fullmatch(r"(?P<pop>.+?):(?P<var>[a-z]+)(?::every=(?P<every>\d+))?", text)
         if match is None:
-            raise UsageError("cannot read the probe", got=repr(text), hint="lif1:v or lif1:v:every=10")
+            raise UsageError(
+                "cannot read the probe", got=repr(text), hint="lif1:v or lif1:v:every=10"
+            )
         return Probe(match["pop"], match["var"], int(match["every"] or 1))

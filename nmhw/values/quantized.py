@@ -95,7 +95,7 @@ class QuantizedPopulation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConvGeometry:
-    """A convolution whose kernel is shared: target[o, y, x] += kernel[o, i, ky, kx] * source[...]."""
+    """A convolution with a shared kernel: target[o, y, x] += kernel[o, i, ky, kx] source[...]."""
 
     in_shape: tuple[int, int, int]
     out_shape: tuple[int, int, int]
@@ -212,8 +212,10 @@ class QuantizedNetwork:
 
     def sizes(self) -> Mapping[str, int]:
         """Number of elements of every input and population, by name."""
-        return {node.name: node.size for node in (*self.inputs, *self.populations)}
+        sizes = {port.name: port.size for port in self.inputs}
+        return sizes | {p.name: p.size for p in self.populations}
 
     def shapes(self) -> Mapping[str, Shape]:
         """Author's shape of every input and population, by name."""
-        return {node.name: node.shape for node in (*self.inputs, *self.populations)}
+        shapes = {port.name: port.shape for port in self.inputs}
+        return shapes | {p.name: p.shape for p in self.populations}
