@@ -16,7 +16,7 @@ _MODULE_OF_NAME = {
     "NeuronModel": "nmhw.values.neuron",
     "NmhwError": "nmhw.errors",
     "Population": "nmhw.values.network",
-    "Probe": "nmhw.values.result",
+    "Probe": "nmhw.values.probe",
     "Profile": "nmhw.values.profile",
     "Projection": "nmhw.values.network",
     "QuantizedNetwork": "nmhw.values.quantized",
