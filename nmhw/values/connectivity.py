@@ -59,3 +59,32 @@ def synapse_counts(projection: QuantizedProjection, n_source: int, n_target: int
 
     ones = csr_array((np.ones_like(stored.data), stored.indices, stored.indptr), shape=stored.shape)
     return csr_array(pooled_map(projection, n_source) @ ones)
+
+
+def count_synapses(projection: QuantizedProjection, n_target: int) -> int:
+    """Return the number of stored synapses behind the pools (conv: unrolled, borders excluded)."""
+    if projection.storage == "dense":
+        return int(projection.weights.shape[0]) * n_target
+    if projection.storage == "sparse" or projection.geometry is None:
+        return int(projection.weights.size)
+    geometry = projection.geometry
+    c_out, c_group, kh, kw = projection.weights.shape
+    taps = [
+        _count_taps(geometry.in_shape[1 + axis], out, k, geometry.stride[axis], pad, dilation)
+        for axis, (out, k, pad, dilation) in enumerate(
+            zip(
+                geometry.out_shape[1:],
+                (kh, kw),
+                (geometry.padding[0], geometry.padding[2]),
+                geometry.dilation,
+                strict=True,
+            )
+        )
+    ]
+    return int(c_out * c_group * taps[0] * taps[1])
+
+
+def _count_taps(n_in: int, n_out: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
+    """Count (output, tap) pairs of one axis that fall inside the input."""
+    position = np.arange(n_out)[:, None] * stride + np.arange(kernel) * dilation - pad
+    return int(((position >= 0) & (position < n_in)).sum())
