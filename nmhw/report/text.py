@@ -29,7 +29,7 @@ def render_report(summary: Summary, *, color: bool = False) -> str:
     sections = (_layers, _utilization, _energy, _latency, _loss)
     for section in sections:
         parts.extend(section(summary))
-    parts.extend(_notices(summary.get("notices", ())))
+    parts.extend(notice_texts(summary.get("notices", ())))
     return render(parts, color=color)
 
 
@@ -240,7 +240,8 @@ def _agreement_lines(agreement: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _notices(notices: Iterable[dict[str, Any]]) -> list[RenderableType]:
+def notice_texts(notices: Iterable[dict[str, Any]]) -> list[RenderableType]:
+    """Return warnings, approximations and assumptions as one block each."""
     parts: list[RenderableType] = []
     titles = {"warning": "Warnings", "approximation": "Approximations", "assumption": "Assumptions"}
     for kind, title in titles.items():

@@ -14,6 +14,7 @@ from nmhw.errors import UsageError
 from nmhw.values.linear import LinearOp, Shape
 from nmhw.values.neuron import NeuronModel
 from nmhw.values.notice import Notice
+from nmhw.values.profile import Profile
 
 if TYPE_CHECKING:
     from nmhw.values.network_builder import NetworkBuilder
@@ -96,6 +97,8 @@ class Network:
         Of the NIR file, when there is one.
     notices : tuple of Notice
         What the reader warned about.
+    profile : Profile or None
+        The discrete meaning the user gave when loading; None = not said yet.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Network:
     path: str | None = None
     sha256: str | None = None
     notices: tuple[Notice, ...] = field(default=())
+    profile: Profile | None = None
 
     def population(self, name: str) -> Population:
         """Return the population called ``name``."""

@@ -1,0 +1,90 @@
+"""Reading networks and chips, and giving a network its discrete meaning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nmhw.values.chip import ChipSpec
+from nmhw.values.network import Network
+from nmhw.values.notice import Notice
+from nmhw.values.profile import Profile
+
+#: NIR's own words are z = v > v_threshold and v := v_reset; with Euler steps that is this preset.
+DEFAULT_PROFILE = "snntorch"
+
+
+def load(
+    path: str | Path,
+    profile: Profile | str | None = None,
+    *,
+    dt_s: float | None = None,
+    **overrides: Any,
+) -> Network:
+    """Read a NIR file and give it a meaning.
+
+    Parameters
+    ----------
+    path : path
+        A ``.nir`` file.
+    profile : Profile or str, optional
+        Preset name; without one, NIR's own definitions in Euler steps (= ``snntorch``), noted.
+    dt_s : float, optional
+        Step in seconds; inferred where the file proves it.
+    **overrides
+        Fields of Profile, e.g. ``reset="subtract"``.
+
+    Returns
+    -------
+    Network
+        With ``profile`` and ``notices`` filled in.
+
+    Raises
+    ------
+    NirError
+        For a file that is not valid NIR.
+    ProfileError
+        For a profile that is unknown or incomplete.
+    """
+    from nmhw.io.nir_read import read_nir
+
+    return give_meaning(read_nir(path), profile, dt_s=dt_s, **overrides)
+
+
+def give_meaning(
+    network: Network,
+    profile: Profile | str | None = None,
+    *,
+    dt_s: float | None = None,
+    **overrides: Any,
+) -> Network:
+    """Return the network with its profile resolved (dt, presets, overrides); see ``load``."""
+    from nmhw.values.discretize import infer_dt, resolve_profile
+
+    notices = list(network.notices)
+    chosen = profile or network.profile
+    if chosen is None:
+        chosen = DEFAULT_PROFILE
+        text = (
+            "no profile given: Euler steps, spike on v > threshold, v := v_reset in the same step"
+        )
+        hint = "--profile NAME if the network was trained otherwise"
+        notices.append(Notice("profile.default", network.name, text, "assumption", hint))
+    resolved = resolve_profile(network, chosen, dt_s, **overrides)
+    if network.profile is None or dt_s is not None:
+        notices.extend(infer_dt(network, resolved if dt_s is not None else None)[1])
+    return replace(network, profile=resolved, notices=tuple(dict.fromkeys(notices)))
+
+
+def chip(name: str | Path) -> ChipSpec:
+    """Return a chip by name (``nmhw chips`` lists them) or from a ``.toml`` file.
+
+    Raises
+    ------
+    ChipFileError
+        For an unknown name or a file that breaks the schema, all problems at once.
+    """
+    from nmhw.io.chip_file import load_chip
+
+    return load_chip(name)

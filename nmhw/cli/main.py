@@ -1,0 +1,94 @@
+"""The ``nmhw`` command: verbs are loaded on first use, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any
+
+import click
+
+from nmhw import __version__
+from nmhw.errors import NmhwError
+
+#: verb -> (module, one-line help); the help stands here so that listing loads no module.
+VERBS = {
+    "demo": ("nmhw.cli.demo", "Trained digits network on a chip with real test images."),
+    "check": ("nmhw.cli.check", "Read and validate a NIR file; does it fit a chip?"),
+    "map": ("nmhw.cli.map", "Quantize and map a network; layer and core tables."),
+    "run": ("nmhw.cli.run", "Run a network in a chip's integers and price it."),
+    "compare": ("nmhw.cli.compare", "One network on several chips, in one table."),
+    "report": ("nmhw.cli.report", "Render or re-price a saved run."),
+    "chips": ("nmhw.cli.chips", "List chips, or show one with every source."),
+}
+
+
+class LazyGroup(click.Group):
+    """Group that imports a verb's module only when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of a user's way through the tool."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module and return its command."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(VERBS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the closest verb for a misspelt one."""
+        import difflib
+
+        name = args[0] if args else ""
+        if name and name not in VERBS and not name.startswith("-"):
+            close = difflib.get_close_matches(name, VERBS, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"no such verb {name!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nmhw")
+def cli() -> None:
+    """Does a trained spiking network fit a chip, does it still work, what does it cost?
+
+    Data go to stdout, talk to stderr. Exit codes: 0 ok, 2 bad usage or input, 3 the network does
+    not fit, 1 a bug.
+    """
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    A user's mistake ends in one message and no traceback; with ``--json`` it is also an object
+    on stdout.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        outcome: Any = cli.main(arguments, prog_name="nmhw", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except NmhwError as error:
+        if "--json" in arguments:
+            click.echo(json.dumps(error.to_dict(), indent=1))
+        click.echo(f"nmhw: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("nmhw: interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,60 @@
+"""Talk to people: progress bars and notes on stderr, data on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+Progress = Callable[[int, int], None]
+
+
+def emit_json(data: Any) -> None:
+    """Print JSON on stdout."""
+    click.echo(json.dumps(data, indent=1, allow_nan=False))
+
+
+def note(text: str, quiet: bool = False) -> None:
+    """Print one line on stderr."""
+    if not quiet:
+        click.echo(text, err=True)
+
+
+@contextmanager
+def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress | None]:
+    """Yield a callable(done, total) that moves a bar on stderr; None when not on a terminal.
+
+    The bar shows the number of samples, elapsed and remaining time.
+    """
+    if quiet or not sys.stderr.isatty():
+        note(label + " ...", quiet)
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance

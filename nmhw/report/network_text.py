@@ -1,0 +1,47 @@
+"""Text of ``nmhw check`` and of float runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from nmhw.report.quantity import format_count, format_quantity
+from nmhw.report.text import new_table, notice_texts, render
+
+
+def render_network(summary: dict[str, Any]) -> str:
+    """Return populations, projections, profile and warnings of a network as text."""
+    dt = format_quantity(summary["dt_s"], "s") if summary["dt_s"] else "not needed"
+    head = [f"{summary['model']}: valid, {format_count(summary['neurons'])} neurons"]
+    head.append(f"  profile {summary['profile']}, dt {dt}")
+    for label in ("inputs", "outputs"):
+        ports = (f"{name} {tuple(value)}" for name, value in summary[label].items())
+        head.append(f"  {label}: " + ", ".join(ports))
+    parts: list[RenderableType] = [Text("\n".join(head))]
+    populations = new_table("\nPopulations", ["name", "kind", "shape", "neurons"], left=3)
+    for row in summary["populations"]:
+        shape = "x".join(str(n) for n in row["shape"])
+        populations.add_row(row["name"], row["kind"], shape, str(row["neurons"]))
+    projections = new_table("\nProjections", ["from", "to", "operations", "connections"], left=3)
+    for row in summary["projections"]:
+        source = row["source"] + (" (recurrent)" if row["recurrent"] else "")
+        operations = " > ".join(row["operations"])
+        projections.add_row(source, row["target"], operations, format_count(row["connections"]))
+    parts += [populations, projections, *notice_texts(summary["notices"])]
+    return render(parts)
+
+
+def render_float_run(summary: dict[str, Any]) -> str:
+    """Return the result of a float run (no chip, no prices) as text."""
+    head = [
+        f"{summary['model']}: float run, profile {summary['profile']}, "
+        f"{summary['n_samples']} samples x {summary['n_steps']} steps, readout {summary['readout']}"
+    ]
+    if summary.get("accuracy") is not None:
+        head.append(f"  accuracy {100 * summary['accuracy']:.2f} %")
+    table = new_table("\nSpikes", ["population", "spikes", "per neuron and sample"])
+    for row in summary["activity"]:
+        table.add_row(row["name"], format_count(row["spikes"]), f"{row['per_neuron_sample']:.3f}")
+    return render([Text("\n".join(head)), table, *notice_texts(summary["notices"])])
