@@ -35,10 +35,9 @@ def render_network(summary: dict[str, Any]) -> str:
 
 def render_float_run(summary: dict[str, Any]) -> str:
     """Return the result of a float run (no chip, no prices) as text."""
-    head = [
-        f"{summary['model']}: float run, profile {summary['profile']}, "
-        f"{summary['n_samples']} samples x {summary['n_steps']} steps, readout {summary['readout']}"
-    ]
+    size = f"{summary['n_samples']} samples x {summary['n_steps']} steps"
+    head = [f"{summary['model']}: float run, profile {summary['profile']}, {size}"]
+    head.append(f"  readout {summary['readout']}")
     if summary.get("accuracy") is not None:
         head.append(f"  accuracy {100 * summary['accuracy']:.2f} %")
     table = new_table("\nSpikes", ["population", "spikes", "per neuron and sample"])
