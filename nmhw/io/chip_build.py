@@ -1,0 +1,95 @@
+"""From a validated chip document to ``ChipSpec``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from nmhw.values.chip import (
+    ArithmeticSpec,
+    BoardSpec,
+    ChipSpec,
+    CoreSpec,
+    CostTable,
+    EncodingSpec,
+    Figure,
+    MemorySpec,
+    MeshSpec,
+    RuleSpec,
+    SyncSpec,
+)
+
+Table = Mapping[str, Any]
+
+_UNIT = {"energy_pj": "pJ", "latency_ns": "ns", "static_w": "W"}
+
+
+def build_chip(document: Table, *, path: str | None, sha256: str | None) -> ChipSpec:
+    """Return the ChipSpec of a document without problems (see ``nmhw.io.chip_checks``)."""
+    default = document["default_costs"]
+    mesh = {k: v for k, v in document["mesh"].items() if k != "unused_cores"}
+    memory = document.get("memory")
+    return ChipSpec(
+        name=document["name"],
+        title=document["title"],
+        describes=document["describes"],
+        arithmetic=_spec(ArithmeticSpec, document["arithmetic"]),
+        mesh=_spec(MeshSpec, mesh),
+        cores=tuple(
+            _spec(CoreSpec, {"name": name, "budget": {}, **group})
+            for name, group in document["cores"].items()
+        ),
+        encodings=tuple(_spec(EncodingSpec, e) for e in document.get("encodings", {}).values()),
+        costs={name: _costs(name, table) for name, table in document.get("costs", {}).items()},
+        default_costs=None if default == "none" else default,
+        pace=document["pace"],
+        sources=dict(document["sources"]),
+        memory=None if memory is None else _spec(MemorySpec, memory),
+        board=_spec(BoardSpec, document.get("board", {})),
+        rules=tuple(_spec(RuleSpec, rule) for rule in document.get("rules", {}).values()),
+        learning_native=tuple(document.get("learning_native", ())),
+        is_executable=document.get("is_executable", True),
+        not_executable_because=document.get("not_executable_because", ""),
+        is_imaginary=document.get("is_imaginary", False),
+        node_nm=document.get("node_nm"),
+        notes=tuple(document.get("notes", ())),
+        path=path,
+        sha256=sha256,
+        document=document,
+    )
+
+
+def _spec(kind: Any, table: Table) -> Any:
+    """Build a frozen spec from its table; arrays become tuples, all else keeps its default."""
+    known = {f.name for f in fields(kind)}
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in known}
+    return kind(**plain)
+
+
+def _costs(name: str, table: Table) -> CostTable:
+    sections = {
+        section: {k: _figure(f, unit) for k, f in table.get(section, {}).items()}
+        for section, unit in _UNIT.items()
+    }
+    return CostTable(
+        name=name,
+        title=table["title"],
+        energy_pj=sections["energy_pj"],
+        latency_ns=sections["latency_ns"],
+        static_w=sections["static_w"],
+        sync=_sync(table.get("sync", {"kind": "none"})),
+        notes=tuple(table.get("notes", ())),
+    )
+
+
+def _sync(table: Table) -> SyncSpec:
+    points = tuple((p["tiles"], _figure(p, "ns")) for p in table.get("points", ()))
+    tick = table.get("tick_s")
+    return SyncSpec(table["kind"], points, None if tick is None else _figure(tick, "s"))
+
+
+def _figure(table: Table, unit: str) -> Figure:
+    names = {f.name for f in fields(Figure)}
+    given = {k: v for k, v in table.items() if k in names}
+    return Figure(**{"value": None, "unit": unit, **given})

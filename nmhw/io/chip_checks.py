@@ -1,0 +1,248 @@
+"""Rules of a chip file that need two keys at once: geometry, memory, arithmetic, constraints.
+
+The checks run on the raw document, also where the schema has found wrong types, so that one look
+shows everything that is wrong; a check whose operands have wrong types stays silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from nmhw.io.chip_costs import check_costs
+from nmhw.io.chip_problems import Problem, suggest
+from nmhw.values.chip import ArithmeticSpec
+
+Table = Mapping[str, Any]
+
+#: Parameters of each rule kind: name -> type. Every one is required.
+RULE_PARAMETERS: Mapping[str, Mapping[str, type]] = {
+    "power-of-two-memory": {"resources": list},
+    "destinations": {"max_destinations": int},
+    "source-sign": {},
+    "codebook": {"values_per_neuron": int, "shared_by_axon_type": bool},
+    "shared-pair": {"group_size": int, "fields": list},
+    "pooled-fan-out": {"average": int, "max_fan_out": int},
+    "graph": {"checks": list},
+    "delay-slots": {"guaranteed_steps": int},
+    "routing-entries": {"max_entries": int},
+    "core-order": {},
+}
+
+#: What a chip that runs networks must say about its arithmetic instead of inheriting a default.
+STATED_ARITHMETIC = (
+    "state",
+    "decays",
+    "compares",
+    "resets",
+    "weight_bits",
+    "weight_min",
+    "weight_max",
+    "threshold_scope",
+    "bias_on",
+    "hop_steps",
+)
+
+
+def find_contradictions(document: Table) -> list[Problem]:
+    """Return every problem of the document that the schema alone cannot see."""
+    return [
+        *_check_sources(document),
+        *_check_cores(document),
+        *_check_memory(document),
+        *_check_arithmetic(document),
+        *_check_encodings(document),
+        *_check_rules(document),
+        *_check_kind(document),
+        *check_costs(document),
+    ]
+
+
+def table(node: Any, *path: str) -> Table:
+    """Return the table at ``path``, or an empty one where there is none."""
+    for part in path:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node if isinstance(node, Mapping) else {}
+
+
+def _check_sources(document: Table) -> Iterator[Problem]:
+    """Yield every citation that is not a key of ``[sources]``."""
+    known = table(document, "sources")
+    for key, cited in _citations(document, ()):
+        if isinstance(cited, str) and cited not in known:
+            hint = suggest(cited, known) or "add it to [sources]"
+            yield Problem(key, "is not a key of [sources]", cited, hint, "chip.unknown-source")
+
+
+def _citations(
+    node: Any, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(node, list):
+        for i, item in enumerate(node):
+            yield from _citations(item, (*path, i))
+    if not isinstance(node, Mapping):
+        return
+    for name, value in node.items():
+        here = (*path, name)
+        if here == ("sources",):
+            continue
+        if name == "source":
+            yield here, value
+        elif name == "citations" and isinstance(value, Mapping):
+            yield from (((*here, k), v) for k, v in value.items())
+        else:
+            yield from _citations(value, here)
+
+
+def _check_cores(document: Table) -> Iterator[Problem]:
+    groups = table(document, "cores")
+    for name in groups:
+        group = table(groups, name)
+        budget, soft = table(group, "budget"), table(group, "soft_budget")
+        for resource, limit in soft.items():
+            hard = budget.get(resource)
+            if isinstance(limit, int) and isinstance(hard, int) and limit > hard:
+                key = ("cores", name, "soft_budget", resource)
+                yield Problem(
+                    key, f"is above the budget of {hard}", limit, None, "chip.soft-budget"
+                )
+        for resource in table(group, "citations"):
+            if resource not in budget and resource not in soft:
+                key = ("cores", name, "citations", resource)
+                yield Problem(key, "cites a budget that is not there", rule="chip.citation")
+    yield from _check_mesh(document, groups)
+
+
+def _check_mesh(document: Table, groups: Table) -> Iterator[Problem]:
+    mesh = table(document, "mesh")
+    sizes = [mesh.get("width"), mesh.get("height"), mesh.get("cores_per_tile", 1)]
+    counts = [table(groups, name).get("count") for name in groups]
+    unused = mesh.get("unused_cores", 0)
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in [*sizes, *counts, unused]):
+        return
+    width, height, per_tile = sizes
+    positions, n_cores = width * height * per_tile, sum(counts)
+    if counts and n_cores + unused != positions:
+        reason = (
+            f"{n_cores} cores do not fill {width} x {height} tiles of {per_tile} "
+            f"= {positions} positions"
+        )
+        left = positions - n_cores
+        hint = f"mesh.unused_cores = {left}" if left > 0 else "a larger mesh or fewer cores"
+        yield Problem(("mesh",), reason, n_cores + unused, hint, "chip.cores-mesh")
+    port = mesh.get("port", [0, 0])
+    if (
+        isinstance(port, list)
+        and len(port) == 2
+        and all(isinstance(p, int) for p in port)
+        and not (0 <= port[0] < width and 0 <= port[1] < height)
+    ):
+        reason = f"is outside the {width} x {height} mesh"
+        yield Problem(("mesh", "port"), reason, port, None, "chip.port")
+
+
+def _check_memory(document: Table) -> Iterator[Problem]:
+    if not table(document, "memory"):
+        return
+    groups = table(document, "cores")
+    for name in groups:
+        if "memory_bits" not in table(groups, name, "budget"):
+            key = ("cores", name, "budget", "memory_bits")
+            hint = "the size of the SRAM that [memory] describes"
+            yield Problem(key, "missing key", None, hint, "chip.missing-key")
+
+
+def _check_arithmetic(document: Table) -> Iterator[Problem]:
+    spec = table(document, "arithmetic")
+    if not spec:
+        return
+    low, high = spec.get("weight_min", -127), spec.get("weight_max", 127)
+    if isinstance(low, int) and isinstance(high, int) and not (low <= 0 <= high and low < high):
+        reason = f"weight_min {low} and weight_max {high} must enclose 0"
+        yield Problem(("arithmetic", "weight_min"), reason, low, None, "chip.weight-range")
+    for name in ("weight_exponent", "bias_exponent"):
+        pair = spec.get(name)
+        if isinstance(pair, list) and len(pair) == 2 and pair[0] > pair[1]:
+            reason = "must be [smallest, largest]"
+            yield Problem(("arithmetic", name), reason, pair, None, "chip.order")
+    state, decays = spec.get("state", "int"), spec.get("decays", [])
+    if isinstance(decays, list):
+        for kind in decays:
+            if (kind == "float") != (state == "float32") and kind in ("float", "mulshift", "shift"):
+                reason = f"a decay that {state} states do not have"
+                yield Problem(("arithmetic", "decays"), reason, kind, None, "chip.decay")
+    names = [f.name for f in fields(ArithmeticSpec)]
+    for name in table(spec, "citations"):
+        if name not in names:
+            key = ("arithmetic", "citations", name)
+            yield Problem(key, "unknown key", None, suggest(name, names), "chip.unknown-key")
+    if document.get("is_executable", True):
+        for name in STATED_ARITHMETIC:
+            if name not in spec:
+                hint = "state it, or is_executable = false for a sheet of limits"
+                yield Problem(("arithmetic", name), "missing key", None, hint, "chip.missing-key")
+
+
+def _check_encodings(document: Table) -> Iterator[Problem]:
+    encodings = table(document, "encodings")
+    if not encodings and document.get("is_executable", True):
+        reason = "a chip that runs networks must say how it stores synapses"
+        yield Problem(("encodings",), reason, None, "[encodings.dense]", "chip.missing-key")
+    for name in encodings:
+        encoding = table(encodings, name)
+        for field in ("weight_bits", "index_bits"):
+            widths = encoding.get(field)
+            if not (isinstance(widths, list) and all(isinstance(w, int) for w in widths)):
+                continue
+            if sorted(set(widths)) != widths:
+                key = ("encodings", name, field)
+                yield Problem(key, "must ascend without repeats", widths, None, "chip.order")
+        if encoding.get("kind") == "sparse" and encoding.get("index_bits", [0]) == [0]:
+            key = ("encodings", name, "index_bits")
+            yield Problem(key, "a sparse encoding needs an index", None, "[8, 16]", "chip.encoding")
+
+
+def _check_rules(document: Table) -> Iterator[Problem]:
+    rules = table(document, "rules")
+    for name in rules:
+        kind, given = rules_kind(rules, name), table(rules, name, "parameters")
+        expected = RULE_PARAMETERS.get(kind)
+        if expected is None:
+            continue
+        place = ("rules", name, "parameters")
+        for parameter, wanted in expected.items():
+            value = given.get(parameter)
+            if value is None:
+                hint = f"a {wanted.__name__}"
+                yield Problem((*place, parameter), "missing key", None, hint, "chip.missing-key")
+            elif type(value) is not wanted or (wanted is int and value < 1):
+                reason = f"must be a positive {wanted.__name__}".replace("positive list", "list")
+                yield Problem((*place, parameter), reason, value, None, "chip.type")
+        for parameter in given:
+            if parameter not in expected:
+                hint = suggest(parameter, expected)
+                yield Problem((*place, parameter), "unknown key", None, hint, "chip.unknown-key")
+
+
+def rules_kind(rules: Table, name: str) -> str:
+    """Return the kind of a rule, "" where it is missing."""
+    kind = table(rules, name).get("kind")
+    return kind if isinstance(kind, str) else ""
+
+
+def _check_kind(document: Table) -> Iterator[Problem]:
+    executable = document.get("is_executable", True)
+    if executable is False and not document.get("not_executable_because"):
+        key = ("not_executable_because",)
+        yield Problem(key, "missing key", None, "say why in one sentence", "chip.missing-key")
+    if table(document, "arithmetic").get("family") == "none" and executable:
+        hint = "is_executable = false"
+        key = ("arithmetic", "family")
+        yield Problem(key, "an executable chip needs a family", "none", hint, "chip.choice")
+    board = table(document, "board")
+    sides = [board.get("width", 1), board.get("height", 1)]
+    n_chips = sides[0] * sides[1] if all(isinstance(s, int) for s in sides) else 1
+    if document.get("describes") == "chip" and n_chips > 1:
+        reason = f"is one chip, but [board] has {n_chips}"
+        yield Problem(("describes",), reason, "chip", "describes = 'board'", "chip.board")

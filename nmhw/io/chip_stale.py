@@ -1,0 +1,197 @@
+"""Which inherited prices a changed chip still deserves: a stale figure becomes unpriced.
+
+A unit cost belongs to the memory, the widths and the mesh it was measured on. Where a variant
+changes one of these, the inherited figures of the kinds that depend on it are not scaled: they
+lose their value and say why. Figures that the variant states itself are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Document = dict[str, Any]
+
+_SYNAPSES = ("synop",)
+_NEURONS = ("neuron",)
+_WHOLE_CHIP = ("static", "reset", "load")
+
+#: Changed budget of a core -> event kinds (or "static") whose price depends on that memory.
+BUDGET_EFFECTS: Mapping[str, tuple[str, ...]] = {
+    "neurons": (*_NEURONS, *_WHOLE_CHIP),
+    "neuron_words": (*_NEURONS, *_WHOLE_CHIP),
+    "synapse_bits": (*_SYNAPSES, *_WHOLE_CHIP),
+    "kernel_words": (*_SYNAPSES, *_WHOLE_CHIP),
+    "bias_words": (*_NEURONS, *_WHOLE_CHIP),
+    "memory_bits": (*_SYNAPSES, *_NEURONS, *_WHOLE_CHIP),
+    "in_axons": ("axon.in", *_WHOLE_CHIP),
+    "out_axons": ("axon.out", *_WHOLE_CHIP),
+}
+
+#: Changed field of the arithmetic -> event kinds.
+ARITHMETIC_EFFECTS: Mapping[str, tuple[str, ...]] = {
+    "family": (*_SYNAPSES, *_NEURONS),
+    "state": (*_SYNAPSES, *_NEURONS),
+    "weight_bits": _SYNAPSES,
+    "weight_min": _SYNAPSES,
+    "weight_max": _SYNAPSES,
+    "u_bits": _NEURONS,
+    "v_bits": _NEURONS,
+    "decay_bits": _NEURONS,
+    "threshold_bits": _NEURONS,
+    "bias_bits": _NEURONS,
+    "has_current": _NEURONS,
+}
+
+
+def drop_stale_prices(
+    parent: Mapping[str, Any], merged: Document, changes: Mapping[str, Any]
+) -> Document:
+    """Remove the value of every inherited figure that ``changes`` made stale, in place.
+
+    Parameters
+    ----------
+    parent, merged : mappings
+        The document before and after the changes.
+    changes : mapping
+        What was changed; a figure found here is the variant's own.
+    """
+    effects = list(_effects(parent, merged))
+    tables = merged.get("costs")
+    if not isinstance(tables, dict):
+        return merged
+    own_tables = changes.get("costs", {})
+    stale: list[str] = []
+    for name, table in tables.items():
+        own = own_tables.get(name, {}) if isinstance(own_tables, Mapping) else {}
+        if isinstance(table, dict) and name in (parent.get("costs") or {}):
+            stale += _mark_table(name, table, own, effects)
+            _mark_sync(parent, merged, table, own)
+    if stale:
+        text = "unpriced here, because the hardware they were determined on has been changed: "
+        merged["notes"] = [*merged.get("notes", []), text + ", ".join(stale)]
+    return merged
+
+
+def _effects(parent: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (affected kind, reason) for every change of the hardware."""
+    for field, kinds in ARITHMETIC_EFFECTS.items():
+        before, after = _get(parent, "arithmetic", field), _get(merged, "arithmetic", field)
+        if before != after:
+            yield from _each(kinds, f"arithmetic.{field}", before, after)
+    for group in {**_table(parent, "cores"), **_table(merged, "cores")}:
+        for resource, kinds in BUDGET_EFFECTS.items():
+            before = _get(parent, "cores", group, "budget", resource)
+            after = _get(merged, "cores", group, "budget", resource)
+            if before != after:
+                yield from _each(kinds, f"{resource} of {group}", before, after)
+        before, after = _get(parent, "cores", group, "count"), _get(merged, "cores", group, "count")
+        if before != after:
+            yield from _each(_WHOLE_CHIP, f"number of {group}s", before, after)
+    for field in ("node_nm",):
+        before, after = parent.get(field), merged.get(field)
+        if before != after:
+            everything = (*_SYNAPSES, *_NEURONS, "axon", "hop", "timestep", *_WHOLE_CHIP)
+            yield from _each(everything, field, before, after)
+    before, after = _table(parent, "memory"), _table(merged, "memory")
+    if before != after:
+        yield from _each((*_SYNAPSES, *_NEURONS, *_WHOLE_CHIP), "memory", before, after)
+    before, after = (_get(d, "mesh", "cores_per_tile") for d in (parent, merged))
+    if before != after:
+        yield from _each(("hop",), "mesh.cores_per_tile", before, after)
+
+
+def _each(kinds: tuple[str, ...], what: str, before: Any, after: Any) -> Iterator[tuple[str, str]]:
+    for kind in kinds:
+        yield kind, f"{what} changed from {before} to {after}"
+
+
+def _mark_table(
+    name: str, table: Document, own: Mapping[str, Any], effects: list[tuple[str, str]]
+) -> list[str]:
+    stale = []
+    for section in ("energy_pj", "latency_ns", "static_w"):
+        figures = table.get(section)
+        if not isinstance(figures, dict):
+            continue
+        stated = own.get(section, {}) if isinstance(own, Mapping) else {}
+        for kind, figure in figures.items():
+            reason = _reason(section, kind, effects)
+            if not reason or kind in stated or not isinstance(figure, dict):
+                continue
+            if figure.get("value") is not None or figure.get("included_in"):
+                stale.append(f"{name}.{section}.{kind}")
+                figures[kind] = without_value(figure, reason)
+        _unprice_included(figures, stated)
+    return stale
+
+
+def _reason(section: str, kind: str, effects: list[tuple[str, str]]) -> str | None:
+    for affected, reason in effects:
+        if section == "static_w":
+            if affected == "static":
+                return reason
+        elif kind == affected or kind.startswith(affected + ".") or affected.startswith(kind + "."):
+            return reason
+    return None
+
+
+def _unprice_included(figures: Document, stated: Mapping[str, Any]) -> None:
+    """Unprice what was contained in a figure that has just lost its value."""
+    for kind, figure in figures.items():
+        if not isinstance(figure, dict) or kind in stated:
+            continue
+        holder = figures.get(str(figure.get("included_in")))
+        if isinstance(holder, dict) and holder.get("value") is None and "note" in holder:
+            figures[kind] = without_value(figure, f"was included in {figure['included_in']}")
+
+
+def without_value(figure: Mapping[str, Any], reason: str) -> Document:
+    """Return an inherited figure as unpriced, with the reason and its old value as a note."""
+    kept = {
+        k: v for k, v in figure.items() if k not in ("value", "low", "high", "included_in", "note")
+    }
+    old = figure.get("value")
+    was = f" (was {old})" if old is not None else ""
+    return {**kept, "note": f"stale: {reason}{was}"}
+
+
+def _mark_sync(
+    parent: Mapping[str, Any], merged: Mapping[str, Any], table: Document, own: Mapping[str, Any]
+) -> None:
+    """Leave barriers unpriced above the number of tiles that the parent's mesh had."""
+    sync = table.get("sync")
+    if not isinstance(sync, dict) or not isinstance(sync.get("points"), list) or "sync" in own:
+        return
+    points = [p for p in sync["points"] if isinstance(p, dict) and isinstance(p.get("tiles"), int)]
+    if not points:
+        return
+    if _get(parent, "mesh", "cores_per_tile") != _get(merged, "mesh", "cores_per_tile"):
+        reason = "mesh.cores_per_tile changed"
+        sync["points"] = [without_value(p, reason) for p in points]
+        return
+    had, has = _n_tiles(parent), _n_tiles(merged)
+    if had is not None and has is not None and has > had:
+        reason = f"the barrier was measured on at most {had} tiles"
+        inside = [p for p in points if p["tiles"] <= had]
+        if inside and inside[-1].get("value") is not None:
+            sync["points"] = [*inside, {**without_value(inside[-1], reason), "tiles": had + 1}]
+
+
+def _n_tiles(document: Mapping[str, Any]) -> int | None:
+    sizes = [_get(document, "mesh", side) for side in ("width", "height")]
+    sides = [s for s in sizes if isinstance(s, int)]
+    return sides[0] * sides[1] if len(sides) == 2 else None
+
+
+def _get(document: Any, *path: str) -> Any:
+    for part in path:
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(part)
+    return document
+
+
+def _table(document: Any, name: str) -> Mapping[str, Any]:
+    found = _get(document, name)
+    return found if isinstance(found, Mapping) else {}
