@@ -1,0 +1,71 @@
+"""Live oracles: a test asks for the interpreter of one and is skipped, visibly, without it."""
+
+import json
+import os
+import signal
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIVE = ROOT / ".live"
+RECIPES: dict[str, dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_name("oracles.toml").read_text()
+)
+DEADLINE_S = 180
+
+Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+def why_absent(name: str) -> str | None:
+    """Return why an oracle cannot be asked, or None if it can."""
+    if (LIVE / name / "ready.txt").is_file():
+        return None
+    note = LIVE / name / "unavailable.txt"
+    return note.read_text().strip() if note.is_file() else "not installed (make test-live)"
+
+
+def ask_script(python: Path, script: Path, question: dict[str, Any]) -> dict[str, Any]:
+    """Run a script of an oracle in a process group of its own: JSON in, JSON on the last line."""
+    process = subprocess.Popen(
+        [str(python), str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(json.dumps(question), timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        pytest.fail(f"{script.name} gave no answer within {DEADLINE_S} s\n{err[-2000:]}")
+    if process.returncode:
+        pytest.fail(f"{script.name} ended with status {process.returncode}\n{err[-2000:]}")
+    answer: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return answer
+
+
+@pytest.fixture(scope="session")
+def ask_lava() -> Ask:
+    """Return a function that runs a script of ``tests/live/lava`` in the Lava environment."""
+    reason = why_absent("lava")
+    if reason is not None:
+        pytest.skip(f"live oracle lava ({RECIPES['lava']['title']}) is absent: {reason}")
+    folder = Path(__file__).with_name("lava")
+    python = LIVE / "lava" / "env" / "bin" / "python"
+    return lambda script, question: ask_script(python, folder / script, question)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which oracles were there: one line, also when nothing was skipped."""
+    absent = {name: reason for name in RECIPES if (reason := why_absent(name)) is not None}
+    terminalreporter.write_line(
+        f"live oracles: {len(RECIPES) - len(absent)} of {len(RECIPES)} present, "
+        f"{len(absent)} skipped" + "".join(f"; {name}: {why}" for name, why in absent.items())
+    )
