@@ -39,7 +39,7 @@ def random_layer(rng: np.random.Generator, n_in: int, n_out: int, *, wild: bool)
         "weight_bits": 8,
         "du": int(rng.integers(0, 4096)),
         "dv": int(rng.integers(0, 60) if wild else rng.integers(0, 4096)),
-        "vth": 131071 if wild else int(rng.integers(1, 600)),
+        "vth": int(rng.integers(60000, 131072) if wild else rng.integers(1, 600)),
         "bias_mant": rng.integers(-4096, 4096, n_out).tolist(),
         "bias_exp": rng.integers(0, 8 if wild else 2, n_out).tolist(),
     }
@@ -85,7 +85,7 @@ def run_layer(layer: dict[str, Any], spikes_in: Ints) -> tuple[dict[str, Ints], 
 
 
 @pytest.mark.parametrize("wild", [False, True], ids=["ordinary", "at-the-limits"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [4, 6, 9])  # both layers spike, in both kinds
 def test_loihi_cell_equals_lava_in_every_state_of_every_step(
     ask_lava: Ask, seed: int, wild: bool
 ) -> None:
@@ -102,5 +102,5 @@ def test_loihi_cell_equals_lava_in_every_state_of_every_step(
         spikes = ours["s"]
         n_spikes += int(spikes.sum())
         n_at_limit += at_limit
-    assert n_spikes >= 10
+    assert n_spikes > 20
     assert n_at_limit > 20 or not wild
