@@ -14,13 +14,13 @@ from nmhw.values.chip import ChipSpec, CostTable, Figure
 
 def render_chip_list(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the table of known chips."""
-    columns = ["chip", "title", "describes", "cores", "arithmetic", "cost tables", "runs"]
-    table = new_table("", columns, left=3)
+    columns = ["chip", "title", "cores", "integers", "costs (default *)", "runs"]
+    table = new_table("", columns, left=2)
     for row in rows:
-        costs = ", ".join(row["costs"]) or "none"
+        costs = [name + "*" * (name == row["default_costs"]) for name in row["costs"]]
         runs = "yes" if row["is_executable"] else "limits only"
-        cells = [row["name"], row["title"], row["describes"], str(row["cores"])]
-        table.add_row(*cells, row["family"], costs, runs)
+        cells = (str(row["n_cores"]), row["family"], ", ".join(costs) or "none", runs)
+        table.add_row(row["name"], row["title"], *cells)
     return render([table])
 
 
