@@ -15,6 +15,7 @@ from nmhw.io.chip_problems import Problem, suggest
 from nmhw.values.chip import ArithmeticSpec
 
 Table = Mapping[str, Any]
+Key = tuple[str | int, ...]
 
 #: Parameters of each rule kind: name -> type. Every one is required.
 RULE_PARAMETERS: Mapping[str, Mapping[str, type]] = {
@@ -75,9 +76,7 @@ def _check_sources(document: Table) -> Iterator[Problem]:
             yield Problem(key, "is not a key of [sources]", cited, hint, "chip.unknown-source")
 
 
-def _citations(
-    node: Any, path: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def _citations(node: Any, path: Key) -> Iterator[tuple[Key, Any]]:
     if isinstance(node, list):
         for i, item in enumerate(node):
             yield from _citations(item, (*path, i))
@@ -116,9 +115,9 @@ def _check_cores(document: Table) -> Iterator[Problem]:
 
 def _check_mesh(document: Table, groups: Table) -> Iterator[Problem]:
     mesh = table(document, "mesh")
-    sizes = [mesh.get("width"), mesh.get("height"), mesh.get("cores_per_tile", 1)]
-    counts = [table(groups, name).get("count") for name in groups]
-    unused = mesh.get("unused_cores", 0)
+    sizes: list[Any] = [mesh.get("width"), mesh.get("height"), mesh.get("cores_per_tile", 1)]
+    counts: list[Any] = [table(groups, name).get("count") for name in groups]
+    unused: Any = mesh.get("unused_cores", 0)
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in [*sizes, *counts, unused]):
         return
     width, height, per_tile = sizes
@@ -216,13 +215,13 @@ def _check_rules(document: Table) -> Iterator[Problem]:
             if value is None:
                 hint = f"a {wanted.__name__}"
                 yield Problem((*place, parameter), "missing key", None, hint, "chip.missing-key")
-            elif type(value) is not wanted or (wanted is int and value < 1):
+            elif type(value) is not wanted or (isinstance(value, int) and value < 1):
                 reason = f"must be a positive {wanted.__name__}".replace("positive list", "list")
                 yield Problem((*place, parameter), reason, value, None, "chip.type")
         for parameter in given:
             if parameter not in expected:
-                hint = suggest(parameter, expected)
-                yield Problem((*place, parameter), "unknown key", None, hint, "chip.unknown-key")
+                near = suggest(parameter, expected)
+                yield Problem((*place, parameter), "unknown key", None, near, "chip.unknown-key")
 
 
 def rules_kind(rules: Table, name: str) -> str:
@@ -234,8 +233,9 @@ def rules_kind(rules: Table, name: str) -> str:
 def _check_kind(document: Table) -> Iterator[Problem]:
     executable = document.get("is_executable", True)
     if executable is False and not document.get("not_executable_because"):
-        key = ("not_executable_because",)
-        yield Problem(key, "missing key", None, "say why in one sentence", "chip.missing-key")
+        hint = "say why in one sentence"
+        key: Key = ("not_executable_because",)
+        yield Problem(key, "missing key", None, hint, "chip.missing-key")
     if table(document, "arithmetic").get("family") == "none" and executable:
         hint = "is_executable = false"
         key = ("arithmetic", "family")

@@ -74,7 +74,7 @@ def _check_figure(key: Key, section: str, figure: Table) -> Iterator[Problem]:
         reason = "a figure is either a value or included in another one"
         yield Problem((*key, "included_in"), reason, figure["included_in"], None, "chip.included")
     low, high = figure.get("low"), figure.get("high")
-    ends = [n for n in (low, value, high) if isinstance(n, int | float)]
+    ends: list[float] = [n for n in (low, value, high) if isinstance(n, int | float)]
     if ends != sorted(ends):
         reason = "low <= value <= high does not hold"
         yield Problem(key, reason, {"low": low, "value": value, "high": high}, rule="chip.range")
@@ -132,7 +132,7 @@ def _check_sync(place: Key, sync: Table) -> Iterator[Problem]:
         hint = "tick_s = { value = 1e-3 }"
         yield Problem((*place, "tick_s"), "missing key", None, hint, "chip.missing-key")
     if isinstance(points, list):
-        tiles = [p.get("tiles") for p in points if isinstance(p, Mapping)]
+        tiles: list[Any] = [p.get("tiles") for p in points if isinstance(p, Mapping)]
         if all(isinstance(t, int) for t in tiles) and sorted(set(tiles)) != tiles:
             reason = "tiles must ascend without repeats"
             yield Problem((*place, "points"), reason, tiles, None, "chip.order")

@@ -25,6 +25,7 @@ RESOURCES = (
     "neurons",
     "in_axons",
     "out_axons",
+    "synapses",
     "synapse_bits",
     "memory_bits",
     "neuron_profiles",

@@ -20,6 +20,7 @@ _WHOLE_CHIP = ("static", "reset", "load")
 BUDGET_EFFECTS: Mapping[str, tuple[str, ...]] = {
     "neurons": (*_NEURONS, *_WHOLE_CHIP),
     "neuron_words": (*_NEURONS, *_WHOLE_CHIP),
+    "synapses": (*_SYNAPSES, *_WHOLE_CHIP),
     "synapse_bits": (*_SYNAPSES, *_WHOLE_CHIP),
     "kernel_words": (*_SYNAPSES, *_WHOLE_CHIP),
     "bias_words": (*_NEURONS, *_WHOLE_CHIP),
