@@ -2,7 +2,7 @@
 
 VENV        := .venv
 BIN         := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 CANDIDATES  := python3 python3.11 python3.12 python3.13 python3.14 python
 RECENT      := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON      ?= $(shell for p in $(CANDIDATES); do \
@@ -13,6 +13,7 @@ TEST_JOBS   ?= auto
 PYTEST      := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help demo test lint test-unit test-bounds test-live live-environments format clean
 
 help:
@@ -33,7 +34,7 @@ $(BIN)/python:
 
 # Set-up for the demo: the core dependencies alone, never PyTorch.
 $(VENV)/.stamp-core: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "setting up $(VENV): core dependencies"
+	@echo "setting up $(VENV): NumPy, Numba and the other core dependencies"
 	@$(PIP_INSTALL) setuptools
 	@$(PIP_INSTALL) --no-build-isolation -e .
 	@touch $@
@@ -58,7 +59,7 @@ lint: $(VENV)/.stamp-dev
 # The property cases again with array bounds checked in every kernel. Numba's cache does not know
 # about the switch, so this run keeps a cache of its own.
 test-bounds: $(VENV)/.stamp-dev | lint
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.cache/numba-boundscheck HYPOTHESIS_PROFILE=bounds \
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$(CURDIR)/.cache/numba-boundscheck" HYPOTHESIS_PROFILE=bounds \
 	  $(PYTEST) -q -n $(TEST_JOBS) --dist loadfile tests/property
 
 test-unit: $(VENV)/.stamp-dev | lint test-bounds
