@@ -7,7 +7,7 @@ traces; see docs/profiles.md). dt is inferred from the file where it proves it, 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from nmhw.errors import ProfileError
 
@@ -37,15 +37,18 @@ class Profile:
     reset : "zero" | "value" | "subtract" | "none"
         "zero" sets v to v_reset of the file when that is not 0 (then called "value").
     reset_delay : 0 | 1
-        1: the spike is decided on v of the previous step, and the reset is applied then too.
+        1: the spike is decided on v of the previous step, and the reset is applied then too:
+        before the decay when there is a synaptic current, behind it otherwise (a reset to a value
+        always before). Such a spike is a step late by itself, so the loop it closes gets no
+        further delay.
     multi_spike : bool
-        floor(v / threshold) spikes in one step instead of at most one.
+        floor(v / threshold) spikes in one step instead of at most one (Threshold nodes excepted).
     overshoot_rule : bool
         snnTorch's subtract: the comparison uses v minus one threshold when v was still above it.
     lower_bound : "none" | "minus-threshold"
-        sinabs IF clips v at -threshold.
+        sinabs clips v of its IF (not of its LIF) at -threshold, after the reset.
     recurrent_bias_from_step : int
-        Norse adds the bias of recurrent connections only from step 1 on.
+        Norse adds the bias of the connections that close a loop only from step 1 on.
     hop_steps : 0 | 1
         Steps a spike needs from one population to the next (inputs included).
     """
@@ -79,6 +82,8 @@ class Profile:
         except TypeError as error:
             known = ", ".join(self.__dataclass_fields__)
             raise ProfileError("no such profile field", got=sorted(changes), hint=known) from error
+        for field, value in changes.items():
+            _check_value(field, value)
         same = {k for k, v in changes.items() if v == getattr(self, k)} | {"name"}
         if "name" not in changes and set(changes) - same - {"dt_s"} and not self.name.endswith("+"):
             changed = replace(changed, name=self.name + "+")
@@ -104,8 +109,10 @@ PRESETS: dict[str, Profile] = {
         Profile(
             "rockpool",
             integrator="exponential",
-            input_gain="scaled",
+            input_gain="unit",
+            current_gain="unit",
             synapse_order="add-decay",
+            compare=">=",
             reset="subtract",
             multi_spike=True,
         ),
@@ -116,6 +123,18 @@ PRESETS: dict[str, Profile] = {
         Profile("spinnaker2", reset="subtract", hop_steps=1),
     )
 }
+
+
+def _check_value(field: str, value: object) -> None:
+    allowed = get_args(get_type_hints(Profile)[field])
+    choices = tuple(a for a in allowed if not isinstance(a, type))
+    if choices and value not in choices:
+        hint = "one of " + ", ".join(str(c) for c in choices)
+        raise ProfileError(f"{field} has no such value", got=repr(value), hint=hint)
+    if field in ("multi_spike", "overshoot_rule") and not isinstance(value, bool):
+        raise ProfileError(f"{field} is true or false", got=repr(value))
+    if field == "recurrent_bias_from_step" and (not isinstance(value, int) or value < 0):
+        raise ProfileError(f"{field} is a whole number >= 0", got=repr(value))
 
 
 def preset(name: str) -> Profile:
