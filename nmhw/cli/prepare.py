@@ -26,6 +26,15 @@ def load_events(path: str) -> Any:
     return read_events(path)
 
 
+def load_labels(path: str | None) -> Any:
+    """Read a label file; None when there is none (an .npz input may carry its own)."""
+    if path is None:
+        return None
+    from nmhw.io.event_file import read_labels
+
+    return read_labels(path)
+
+
 def deploy_model(
     network: Network,
     chip_name: str,

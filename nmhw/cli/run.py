@@ -59,12 +59,12 @@ def command(
     quiet: bool,
 ) -> None:
     """Execute MODEL on a chip and report accuracy, energy and latency."""
-    from nmhw.cli.prepare import deploy_model, load_events, load_model
+    from nmhw.cli.prepare import deploy_model, load_events, load_labels, load_model
     from nmhw.errors import UsageError
 
     network = load_model(model, profile, dt, settings)
     data = load_events(input_path)
-    labels = _read_labels(labels_path)
+    labels = load_labels(labels_path)
     common: dict[str, Any] = {
         "readout": readout,
         "probes": probes,
@@ -92,14 +92,6 @@ def command(
         emit_json(run.to_json())
     else:
         click.echo(run.report(), nl=False)
-
-
-def _read_labels(path: str | None) -> Any:
-    if path is None:
-        return None
-    from nmhw.io.event_file import read_labels
-
-    return read_labels(path)
 
 
 def _run_float(
