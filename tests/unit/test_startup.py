@@ -1,16 +1,15 @@
 """``import nmhw`` is fast and its public names agree with the modules behind them."""
 
 import json
+import resource
 import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 import nmhw
 
-ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"numba", "torch", "scipy", "matplotlib", "h5py", "nir", "pydantic", "jinja2", "numpy"}
 
 
@@ -27,6 +26,23 @@ def test_import_nmhw_loads_no_heavy_module() -> None:
     loaded = modules_after("import nmhw")
     assert "nmhw" in loaded
     assert not loaded & HEAVY
+
+
+def test_help_loads_no_heavy_module() -> None:
+    code = "from nmhw.cli.main import main\nmain(['--help'], standalone_mode=False)"
+    loaded = modules_after(code)
+    assert "click" in loaded
+    assert not loaded & HEAVY
+
+
+def test_help_takes_under_0_4_seconds_of_processor_time() -> None:
+    times_s = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "nmhw", "--help"], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times_s) < 0.4
 
 
 def test_every_public_name_resolves_to_the_module_it_is_listed_under() -> None:
