@@ -29,7 +29,7 @@ def test_import_nmhw_loads_no_heavy_module() -> None:
 
 
 def test_help_loads_no_heavy_module() -> None:
-    code = "from nmhw.cli.main import main\nmain(['--help'], standalone_mode=False)"
+    code = "from nmhw.cli.main import main\nassert main(['--help']) == 0"
     loaded = modules_after(code)
     assert "click" in loaded
     assert not loaded & HEAVY
