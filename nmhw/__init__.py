@@ -5,6 +5,7 @@ nor SciPy nor PyTorch is imported before something needs it.
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -37,7 +38,7 @@ _MODULE_OF_NAME = {
 __all__ = ["__version__", *_MODULE_OF_NAME]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """Import a public name from the module that defines it, once."""
     module_name = _MODULE_OF_NAME.get(name)
     if module_name is None:
