@@ -1,0 +1,1 @@
+"""Quantization: a float network to the integers and the grid of a chip."""
