@@ -121,6 +121,13 @@ class Run:
     def __str__(self) -> str:
         return self.report()
 
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as one self-contained HTML file (needs the extra ``report``)."""
+        from nmhw.report.html import render_html
+
+        write_text(path, render_html(self.summary()))
+        return Path(path)
+
     def save(self, folder: str | Path, *, keep_spikes: int = 10**8) -> Path:
         """Write ``result.h5``, ``result.json``, ``mapping.h5`` and the volatile ``run-info.json``.
 
