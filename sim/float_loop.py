@@ -70,7 +70,7 @@ def run_chunk(
         chunk.history[name] = {}
         spiking = population.model.is_spiking
         values = np.zeros((0 if spiking else n_steps, n_rows, size))
-        chunk.signals[name] = SpikeSignal(size) if spiking else DenseSignal(values)
+        chunk.signals[name] = SpikeSignal(size, name) if spiking else DenseSignal(values)
     for probe in program.probes:
         kept = _kept(probe, per_sample) * (n_steps // per_sample)
         size = program.populations[probe.population].size

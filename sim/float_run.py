@@ -76,7 +76,7 @@ def run_float(
     InputError
         For missing inputs, wrong shapes, or inputs that differ in samples or steps.
     ProfileError, UnsupportedError
-        See ``discretize`` and ``projection_delays``.
+        See ``discretize`` and ``projection_delays``; also when multi-spike neurons run away.
     """
     program = prepare(split_by_delay(network, profile.dt_s), profile, probes)
     given = _checked_inputs(network, inputs)

@@ -7,26 +7,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.errors import ProfileError
 from nmhw.values.events import SpikeEvents
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+# Rockpool's own limit of spikes per step; only a loop that feeds itself gets there.
+_MAX_SPIKES = 65536
+
 
 class SpikeSignal:
     """Spikes of one node for one chunk of samples, growing with time."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, name: str) -> None:
+        self._size, self._name = size, name
         self._parts: list[tuple[Ints, Ints, Ints, Floats]] = []
 
     def append(self, step: int, spikes: Floats) -> None:
         """Add the spikes (n_samples, n) of one step."""
         where = np.flatnonzero(spikes)
         if where.size:
+            count = spikes.ravel()[where]
+            if count.max() > _MAX_SPIKES:
+                raise ProfileError(
+                    "a neuron spikes without bound",
+                    got=f"{count.max():.6g} spikes in step {step}",
+                    limit=_MAX_SPIKES,
+                    where=self._name,
+                    hint="multi_spike=False",
+                    rule="run.runaway",
+                )
             sample, index = np.divmod(where, self._size)
             steps = np.full(where.size, step, np.int64)
-            self._parts.append((steps, sample, index, spikes.ravel()[where]))
+            self._parts.append((steps, sample, index, count))
 
     def extend(self, step: Ints, sample: Ints, index: Ints, value: Floats) -> None:
         """Add events at once."""
@@ -89,7 +103,7 @@ def signal_of_events(
     if continuous:
         step, sample = step + sample * n_executed, np.zeros_like(sample)
     order = np.argsort(step, kind="stable")
-    signal = SpikeSignal(events.n_neurons)
+    signal = SpikeSignal(events.n_neurons, "input")
     signal.extend(step[order], sample[order], index[order], value[order].astype(np.float64))
     return signal
 
