@@ -236,7 +236,7 @@ def quantize_with_rates(
 
     if network.profile is None:
         raise UsageError("the network has no profile", hint="nmhw.load(path, profile=...)")
-    runner = FloatRunner(network, network.profile) if calibration is not None else None
+    runner = FloatRunner(network.profile) if calibration is not None else None
     quantized = quantize_network(
         network,
         chip,
