@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 _MODULE_OF_NAME = {
     "ChipSpec": "nmhw.values.chip",
-    "Deployment": "nmhw.api",
+    "Deployment": "nmhw.api.deployment",
     "Mapping": "nmhw.values.mapping",
     "Network": "nmhw.values.network",
     "NeuronModel": "nmhw.values.neuron",
@@ -22,17 +22,17 @@ _MODULE_OF_NAME = {
     "Projection": "nmhw.values.network",
     "QuantizedNetwork": "nmhw.values.quantized",
     "Readout": "nmhw.values.readout",
-    "Run": "nmhw.api",
+    "Run": "nmhw.api.run",
     "RunResult": "nmhw.values.result",
     "SpikeEvents": "nmhw.values.events",
-    "chip": "nmhw.api",
-    "compare": "nmhw.api",
-    "deploy": "nmhw.api",
-    "load": "nmhw.api",
-    "load_result": "nmhw.api",
-    "map_network": "nmhw.api",
-    "quantize": "nmhw.api",
-    "run_float": "nmhw.api",
+    "chip": "nmhw.api.reading",
+    "compare": "nmhw.api.comparison",
+    "deploy": "nmhw.api.deployment",
+    "load": "nmhw.api.reading",
+    "load_result": "nmhw.api.run",
+    "map_network": "nmhw.api.deployment",
+    "quantize": "nmhw.api.deployment",
+    "run_float": "nmhw.api.float_run",
 }
 
 __all__ = ["__version__", *_MODULE_OF_NAME]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import nmhw
-from nmhw.api.load import chip as load_chip_spec
-from nmhw.api.load import give_meaning
+from nmhw.api.reading import chip as load_chip_spec
+from nmhw.api.reading import give_meaning
 from nmhw.api.run import Run
 from nmhw.errors import UnsupportedError, UsageError
 from nmhw.report.summary import summarize_mapping, summarize_run

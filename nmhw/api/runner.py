@@ -1,4 +1,4 @@
-"""The float run as the mappers' Runner: peaks of the states and firing rates of every population."""
+"""The float run as the mappers' Runner: peaks of states and firing rates by population."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Run MODEL on every chip of a comma-separated list and print one table."""
-    from nmhw.api.compare import compare
+    from nmhw.api.comparison import compare
     from nmhw.cli.prepare import load_events, load_labels, load_model
     from nmhw.report.compare_text import render_comparison
 

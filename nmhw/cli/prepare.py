@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmhw.api.deployment import Deployment, deploy
-from nmhw.api.load import load
+from nmhw.api.reading import load
 from nmhw.cli.options import parse_dt, parse_settings
 from nmhw.cli.output import note
 from nmhw.values.network import Network
@@ -46,7 +46,7 @@ def deploy_model(
     encode: str | None = None,
 ) -> Deployment:
     """Quantize and map with the mapping options of the command line."""
-    from nmhw.api.load import chip as load_chip
+    from nmhw.api.reading import chip as load_chip
 
     spec = load_chip(chip_name)
     samples = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nmhw.api.deployment import deploy
-from nmhw.api.load import chip as load_chip
+from nmhw.api.reading import chip as load_chip
 from nmhw.errors import NmhwError
 from nmhw.values.chip import ChipSpec
 from nmhw.values.network import Network
