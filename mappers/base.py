@@ -1,0 +1,45 @@
+"""What every mapper offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingOf
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from nmhw.values.chip import ChipSpec
+from nmhw.values.mapping import Mapping
+from nmhw.values.quantized import QuantizedNetwork
+
+
+class Mapper(Protocol):
+    """A way to put a quantized network on a chip; the same arguments give the same mapping."""
+
+    @property
+    def name(self) -> str:
+        """Stored in ``Mapping.mapper``."""
+        ...
+
+    def map(
+        self,
+        quantized: QuantizedNetwork,
+        chip: ChipSpec,
+        *,
+        rates: MappingOf[str, NDArray[Any]] | None = None,
+        seed: int = 0,
+    ) -> Mapping:
+        """Map ``quantized`` to ``chip``.
+
+        Parameters
+        ----------
+        rates : mapping of node name to (n,) float, optional
+            Spikes per sample of every element of inputs and populations; default 1.
+        seed : int
+            Root of the mapper's random numbers.
+
+        Raises
+        ------
+        DoesNotFitError
+            One sentence per violated budget.
+        """
+        ...

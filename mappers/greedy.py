@@ -1,0 +1,236 @@
+"""The greedy mapper: split, pack, place, route, verify; simple and exact in its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.mappers.bounds import bound_cores
+from nmhw.mappers.cut import AxonExcess, Split, cut_network
+from nmhw.mappers.explain import Shortage, explain_axons, explain_shortage, refuse
+from nmhw.mappers.footprint import (
+    CoreLoad,
+    check_resources,
+    demand_of,
+    encodings_of,
+)
+from nmhw.mappers.impossible import find_impossible
+from nmhw.mappers.metrics import measure
+from nmhw.mappers.pack import Packing, Score, pack_parts
+from nmhw.mappers.place import place_cores
+from nmhw.mappers.split import Part, split_balanced, split_filled
+from nmhw.mappers.traffic import count_out_axons, count_traffic
+from nmhw.mappers.verify import verify
+from nmhw.mappers.wiring import Wiring, wire, with_weight_bits
+from nmhw.values.chip import ChipSpec
+from nmhw.values.mapping import Mapping, Slice, Utilization
+from nmhw.values.notice import Notice
+from nmhw.values.quantized import QuantizedNetwork
+
+Rates = MappingOf[str, NDArray[Any]]
+
+_SPLITS: tuple[Split, ...] = (split_balanced, split_filled)
+_SCORES: tuple[Score, ...] = ("shared-packets", "fullest")
+
+
+@dataclass(frozen=True, slots=True)
+class GreedyMapper:
+    """Slices by tile or by run, first-fit packing, annealed placement."""
+
+    name: str = "greedy"
+
+    def map(
+        self,
+        quantized: QuantizedNetwork,
+        chip: ChipSpec,
+        *,
+        rates: Rates | None = None,
+        seed: int = 0,
+    ) -> Mapping:
+        """Map ``quantized`` to ``chip``; see ``Mapper.map``."""
+        check_resources(chip)
+        wiring = wire(quantized)
+        weights = wiring.default_rates(rates)
+        impossible = find_impossible(wiring, chip)
+        if impossible:
+            raise refuse(wiring, chip, impossible)
+        packing = _fitting_packing(wiring, chip, weights)
+        loads = [core.load for core in packing.cores]
+        traffic = count_traffic(loads, wiring.sizes, weights)
+        cores = place_cores(chip, [core.group for core in packing.cores], traffic, seed)
+        order = np.argsort(cores)
+        mapping = Mapping(
+            chip_name=chip.name,
+            slices=_slices(wiring, loads, cores),
+            encodings={
+                (name, int(cores[i])): kind
+                for i in order
+                for name, kind in sorted(encodings_of(chip, loads[i]).items())
+            },
+            utilization=_utilization(wiring, chip, loads, cores),
+            metrics=measure(chip, cores, traffic, bound_cores(wiring, chip)),
+            mapper=self.name,
+        )
+        return _verified(quantized, chip, mapping, wiring)
+
+
+def map_network(
+    quantized: QuantizedNetwork,
+    chip: ChipSpec,
+    *,
+    rates: Rates | None = None,
+    seed: int = 0,
+) -> Mapping:
+    """Map a quantized network to a chip with the default mapper.
+
+    Parameters
+    ----------
+    quantized : QuantizedNetwork
+    chip : ChipSpec
+    rates : mapping of input or population name to (n,) float, optional
+        Spikes per sample of every element, by which packets are weighted; default 1 each.
+    seed : int
+        Root of the placement's random numbers.
+
+    Returns
+    -------
+    Mapping
+        Accepted by ``verify``. ``metrics`` holds n_cores, cores_lower_bound, packets (one per
+        spike and destination core), unicast_hops, avg_hops, max_hops, max_link_load, ...
+
+    Raises
+    ------
+    DoesNotFitError
+        With one sentence per violated budget.
+    UnsupportedError
+        For a chip whose budgets name a resource that cannot be counted.
+    """
+    return GreedyMapper().map(quantized, chip, rates=rates, seed=seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    parts: tuple[Part, ...]
+    packing: Packing
+
+
+def _fitting_packing(wiring: Wiring, chip: ChipSpec, rates: Rates) -> Packing:
+    """Return the packing with the fewest cores, then packets, or say why there is none."""
+    attempts, stuck = _attempts(wiring, chip, rates, _SPLITS)
+    fitting = [a.packing for a in attempts if a.packing.missing == 0]
+    if fitting:
+        return min(fitting, key=lambda p: (len(p.cores), _packets(p, rates)))
+    if not attempts:
+        raise refuse(wiring, chip, explain_axons(chip, stuck) or _unexplained(chip))
+    best = min(attempts, key=lambda a: (a.packing.missing, len(a.packing.cores)))
+
+    def n_cores_at(weight_bits: int) -> int | None:
+        thin = with_weight_bits(wiring, weight_bits)
+        tried = _attempts(thin, chip, rates, (split_filled,))[0] if thin is not None else []
+        return min((len(a.packing.cores) for a in tried if a.packing.missing == 0), default=None)
+
+    shortage = Shortage(len(best.packing.cores), best.packing.missing, best.parts, n_cores_at)
+    raise refuse(wiring, chip, explain_shortage(wiring, chip, shortage))
+
+
+def _attempts(
+    wiring: Wiring, chip: ChipSpec, rates: Rates, splits: Sequence[Split]
+) -> tuple[list[_Attempt], tuple[AxonExcess, ...]]:
+    """Try every way to split, against every group's budget, with every packing score."""
+    attempts = []
+    stuck: tuple[AxonExcess, ...] = ()
+    for budget in _reference_budgets(chip):
+        for split in splits:
+            cut = cut_network(wiring, chip, budget, split, rates)
+            if cut is None:
+                continue
+            if cut.excess:
+                stuck = stuck or cut.excess
+                continue
+            for score in _SCORES:
+                packing = pack_parts(wiring, chip, cut.parts, rates, score)
+                if packing is not None:
+                    attempts.append(_Attempt(cut.parts, packing))
+    return attempts, stuck
+
+
+def _reference_budgets(chip: ChipSpec) -> list[dict[str, int]]:
+    """Return the budgets slices are cut for: each group's, and the least of all groups."""
+    budgets = [dict(group.budget) for group in chip.cores]
+    names = {resource for budget in budgets for resource in budget}
+    least = {r: min(b[r] for b in budgets if r in b) for r in sorted(names)}
+    distinct: list[dict[str, int]] = []
+    for budget in (*budgets, least):
+        if budget not in distinct:
+            distinct.append(budget)
+    return distinct
+
+
+def _packets(packing: Packing, rates: Rates) -> float:
+    return float(
+        sum(
+            rates[source][elements].sum()
+            for core in packing.cores
+            for source, elements in core.load.axons.items()
+        )
+    )
+
+
+def _unexplained(chip: ChipSpec) -> list[str]:
+    return [f"no group of cores of {chip.name} holds every slice; see its budgets"]
+
+
+def _slices(
+    wiring: Wiring, loads: Sequence[CoreLoad], cores: NDArray[np.int64]
+) -> tuple[Slice, ...]:
+    """Return all slices by population, then core."""
+    found = []
+    for population in wiring.network.populations:
+        here = [
+            Slice(population.name, load.members[population.name], int(core))
+            for load, core in zip(loads, cores, strict=True)
+            if population.name in load.members
+        ]
+        found += sorted(here, key=lambda part: part.core)
+    return tuple(found)
+
+
+def _utilization(
+    wiring: Wiring, chip: ChipSpec, loads: Sequence[CoreLoad], cores: NDArray[np.int64]
+) -> tuple[Utilization, ...]:
+    """Recount every core with the destinations it really has."""
+    entries = []
+    out_axons = count_out_axons(loads, wiring.sizes)
+    for i in np.argsort(cores):
+        core = int(cores[i])
+        demand = demand_of(wiring, chip, loads[i], out_axons[i])
+        assert demand is not None
+        budget = chip.core_spec(core).budget
+        used: dict[str, tuple[int, int | None]] = {
+            resource: (value, budget.get(resource)) for resource, value in demand.items()
+        }
+        entries.append(Utilization(core, used))
+    return tuple(entries)
+
+
+def _verified(
+    quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping, wiring: Wiring
+) -> Mapping:
+    verdict = verify(quantized, chip, mapping)
+    if not verdict.is_legal:
+        raise refuse(wiring, chip, verdict.violations)
+    notices = tuple(Notice("map.verify", chip.name, text) for text in verdict.warnings)
+    return Mapping(
+        mapping.chip_name,
+        mapping.slices,
+        mapping.encodings,
+        mapping.utilization,
+        mapping.metrics,
+        mapping.mapper,
+        (*mapping.notices, *notices),
+    )

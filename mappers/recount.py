@@ -1,0 +1,269 @@
+"""Recount: the demand of every core, counted again from expanded synapses.
+
+Used by ``verify`` alone and written apart from the mappers' own footprint: it shares nothing with
+it but ``nmhw.values.connectivity``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.mappers.rules import recount_words
+from nmhw.values.chip import ChipSpec, EncodingSpec
+from nmhw.values.connectivity import pooled_map, synapse_counts
+from nmhw.values.mapping import Mapping
+from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
+
+Ints = NDArray[np.int64]
+
+#: Synapses of a dense projection that are expanded at once.
+_MAX_EXPANDED = 1 << 22
+
+_RESOURCES = (
+    "neurons",
+    "in_axons",
+    "out_axons",
+    "synapses",
+    "synapse_bits",
+    "memory_bits",
+    "neuron_profiles",
+    "threshold_profiles",
+    "synapse_formats",
+    "kernel_words",
+    "neuron_words",
+    "bias_words",
+)
+
+
+@dataclass(slots=True, eq=False)
+class Recount:
+    """Every core's demand, counted from expanded synapses."""
+
+    quantized: QuantizedNetwork
+    chip: ChipSpec
+    mapping: Mapping
+    used: dict[str, Ints] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        n_cores = self.chip.n_cores
+        self.used = {name: np.zeros(n_cores, np.int64) for name in _RESOURCES}
+        sizes = self.quantized.sizes()
+        cores = {p.name: self.mapping.core_of(p.name, p.size) for p in self.quantized.populations}
+        for core in cores.values():
+            self.used["neurons"] += np.bincount(core, minlength=n_cores)
+        pairs: dict[str, list[Ints]] = {}
+        formats: list[tuple[int, tuple[object, ...]]] = []
+        stored = set()
+        for projection in self.quantized.projections:
+            n_source = sizes.get(projection.source, _rows_of(projection))
+            source, core, n_synapses = _axons(
+                projection, n_source, cores[projection.target], n_cores
+            )
+            pairs.setdefault(projection.source, []).append(source * n_cores + core)
+            np.add.at(self.used["synapses"], core, n_synapses)
+            for at in np.unique(core).tolist():
+                here = core == at
+                stored.add((projection.name, at))
+                targets = np.flatnonzero(cores[projection.target] == at)
+                found = self._stored(projection, at, targets, source[here], n_synapses[here])
+                if found is not None:
+                    self.used["synapse_bits"][at] += found[0]
+                    formats.append((at, found[1]))
+        for key in sorted(set(self.mapping.encodings) - stored):
+            self.problems.append(
+                f"core {key[1]}: an encoding for {key[0]!r}, which has no synapse there"
+            )
+        self._count_axons(pairs, cores)
+        for at in {at for at, _ in formats}:
+            self.used["synapse_formats"][at] = len({f for a, f in formats if a == at})
+        self._count_profiles(cores)
+        self._count_memory(cores)
+        self._count_words()
+
+    def _stored(
+        self, projection: QuantizedProjection, core: int, targets: Ints, source: Ints, n: Ints
+    ) -> tuple[int, tuple[object, ...]] | None:
+        """Return the bits and the format of one projection's synapses on one core."""
+        kind = self.mapping.encodings.get((projection.name, core))
+        where = f"core {core}: the synapses of {projection.name!r}"
+        if kind is None:
+            self.problems.append(f"{where} have no encoding")
+            return None
+        kinds = {str(e.kind) for e in self.chip.encodings}
+        if kind not in kinds or not _may_store(kind, projection, kinds):
+            self.problems.append(f"{where} cannot be stored as {kind!r} on {self.chip.name}")
+            return None
+        n_neurons = int(self.used["neurons"][core])
+        options = []
+        for encoding in self.chip.encodings:
+            widths = [w for w in encoding.weight_bits if w >= projection.weight_bits]
+            index = (
+                [i for i in encoding.index_bits if 2**i >= n_neurons] if kind == "sparse" else [0]
+            )
+            if encoding.kind == kind and widths and index:
+                bits = _brute_bits(encoding, widths[0], index[0], projection, targets, source, n)
+                shape = (kind, widths[0], index[0], projection.shift, projection.sign_mode)
+                options.append((bits, shape))
+        if not options:
+            self.problems.append(
+                f"{where}: no {kind!r} format of {self.chip.name} holds "
+                f"{projection.weight_bits}-bit weights and addresses {n_neurons} neurons"
+            )
+            return None
+        return min(options, key=lambda o: o[0])
+
+    def _count_axons(self, pairs: dict[str, list[Ints]], cores: dict[str, Ints]) -> None:
+        n_cores = self.chip.n_cores
+        for name, found in pairs.items():
+            source, core = np.divmod(np.unique(np.concatenate(found)), n_cores)
+            self.used["in_axons"] += np.bincount(core, minlength=n_cores)
+            if name in cores:
+                self.used["out_axons"] += np.bincount(cores[name][source], minlength=n_cores)
+
+    def _count_profiles(self, cores: dict[str, Ints]) -> None:
+        profiles: dict[int, set[object]] = {}
+        thresholds: dict[int, set[object]] = {}
+        for population in self.quantized.populations:
+            columns, threshold = _profile_columns(population)
+            rows = zip(cores[population.name].tolist(), *columns, strict=True)
+            for core, *values in set(rows):
+                profiles.setdefault(core, set()).add((population.spec, *values))
+            for core, value in set(zip(cores[population.name].tolist(), threshold, strict=True)):
+                thresholds.setdefault(core, set()).add(value)
+        for core, kinds in profiles.items():
+            self.used["neuron_profiles"][core] = len(kinds)
+        for core, kinds in thresholds.items():
+            self.used["threshold_profiles"][core] = len(kinds)
+
+    def _count_memory(self, cores: dict[str, Ints]) -> None:
+        total = self.used["memory_bits"]
+        total += self.used["synapse_bits"]
+        memory = self.chip.memory
+        if memory is None:
+            return
+        total += memory.bits_per_in_axon * self.used["in_axons"]
+        for population in self.quantized.populations:
+            delays = [
+                p.delay_steps for p in self.quantized.projections if p.target == population.name
+            ]
+            slots = max([1, *delays])
+            per_neuron = memory.bits_per_neuron + slots * memory.bits_per_neuron_delay_slot
+            total += per_neuron * np.bincount(cores[population.name], minlength=self.chip.n_cores)
+        total[self.used["neurons"] > 0] += memory.fixed_bits
+
+    def _count_words(self) -> None:
+        padded = {
+            resource
+            for rule in self.chip.rules
+            if rule.kind == "power-of-two-memory"
+            for resource in rule.parameters.get("resources", ())
+        }
+        for name in ("kernel_words", "neuron_words", "bias_words"):
+            if any(name in {**g.budget, **g.soft_budget} for g in self.chip.cores):
+                for core in self.mapping.cores:
+                    words = recount_words(self.quantized, self.mapping, core, name in padded)
+                    self.used[name][core] = words[name]
+
+
+def _axons(
+    projection: QuantizedProjection, n_source: int, target_core: Ints, n_cores: int
+) -> tuple[Ints, Ints, Ints]:
+    """Return (source, core, synapses) of every axon of a projection, from its synapses."""
+    counted = [
+        (*np.unique(source * n_cores + target_core[target], return_inverse=True), n)
+        for source, target, n in _expand(projection, n_source, target_core.size)
+    ]
+    keys = [key for key, _, _ in counted]
+    sums = [np.bincount(at.ravel(), n, key.size) for key, at, n in counted]
+    merged, at = np.unique(np.concatenate(keys), return_inverse=True)
+    total = np.bincount(at.ravel(), np.concatenate(sums), merged.size).astype(np.int64)
+    source, core = np.divmod(merged, n_cores)
+    return source[total > 0], core[total > 0], total[total > 0]
+
+
+def _expand(
+    projection: QuantizedProjection, n_source: int, n_target: int
+) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Yield (source, target, synapses) of every connected pair, dense rows some at a time."""
+    if projection.storage != "dense":
+        entries = synapse_counts(projection, n_source, n_target).tocoo()
+        row, column = entries.coords
+        yield row.astype(np.int64), column.astype(np.int64), entries.data.astype(np.int64)
+        return
+    covered = np.asarray(pooled_map(projection, n_source).sum(axis=1)).ravel().astype(np.int64)
+    step = max(1, _MAX_EXPANDED // max(1, n_target))
+    for first in range(0, n_source, step):
+        rows = np.arange(first, min(first + step, n_source), dtype=np.int64)
+        pairs = np.repeat(rows, n_target), np.tile(np.arange(n_target), rows.size)
+        yield *pairs, np.repeat(covered[rows], n_target)
+
+
+def _rows_of(projection: QuantizedProjection) -> int:
+    if projection.indptr is not None:
+        return int(projection.indptr.size - 1)
+    return int(projection.weights.shape[0])
+
+
+def _may_store(kind: str, projection: QuantizedProjection, kinds: set[str]) -> bool:
+    """Whether a format suits a projection; padding to full rows is the last resort."""
+    if projection.storage == "conv":
+        return kind in ("shared", "sparse") or not kinds & {"shared", "sparse"}
+    if projection.storage == "sparse":
+        return kind == "sparse" or (kind == "dense" and "sparse" not in kinds)
+    return kind in ("dense", "sparse")
+
+
+def _brute_bits(
+    encoding: EncodingSpec,
+    weight_bits: int,
+    index_bits: int,
+    projection: QuantizedProjection,
+    targets: Ints,
+    source: Ints,
+    n_synapses: Ints,
+) -> int:
+    """Add up what the axons of one projection take on one core, axon kind by axon kind."""
+    word = encoding.word_bits
+    if encoding.kind == "shared":
+        assert projection.geometry is not None
+        _, height, width = projection.geometry.out_shape
+        channels = len({int(t) // (height * width) for t in targets})
+        elements = channels * int(projection.weights[0].size)
+        words = (weight_bits * elements + word - 1) // word
+        return words * word + encoding.axon_bits * source.size
+    if encoding.kind == "dense":
+        rows = np.ones(source.size, np.int64)
+        if projection.pools:
+            n_source = int(np.prod(projection.pools[0].in_shape))
+            rows = np.asarray(pooled_map(projection, n_source).sum(axis=1)).ravel()[source]
+        n_synapses = rows * targets.size
+    per_synapse = weight_bits + index_bits + encoding.extra_bits
+    total = 0
+    lengths, how_many = np.unique(n_synapses, return_counts=True)
+    for length, repeats in zip(lengths.tolist(), how_many.tolist(), strict=True):
+        left, bits = int(length), encoding.axon_bits
+        while left > 0:
+            block = min(left, encoding.max_synapses_per_block or left)
+            raw = encoding.header_bits + block * per_synapse
+            bits += (raw + word - 1) // word * word
+            left -= block
+        total += bits * repeats
+    return total
+
+
+def _profile_columns(population: QuantizedPopulation) -> tuple[list[list[object]], list[object]]:
+    """Return the columns that make up a neuron profile, and the thresholds."""
+    if population.spec.state == "float32" and population.floats is not None:
+        names = ("u_keep", "u_gain", "v_keep", "v_gain", "v_reset")
+        columns = [population.floats[n].tolist() for n in names if n in population.floats]
+        return columns, population.floats.get("threshold", population.threshold).tolist()
+    columns = [population.u_keep.tolist(), population.v_keep.tolist(), population.v_reset.tolist()]
+    for optional in (population.v_min, population.refractory_steps):
+        if optional is not None:
+            columns.append(optional.tolist())
+    return columns, population.threshold.tolist()

@@ -1,0 +1,220 @@
+"""Wiring: who reaches whom, once per network, in the form the mapping stages ask for.
+
+Dense projections are never expanded: every covered source reaches every target. All others are
+held as one array of sources per target neuron (compressed columns), so that the axons of any
+slice are one gather and one count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.errors import UsageError
+from nmhw.values.connectivity import pooled_map, synapse_counts
+from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProjectionWiring:
+    """One projection's connectivity.
+
+    Attributes
+    ----------
+    rows : (n_source,) int64
+        Stored rows an event of each source reads: 1, or the pooled elements that cover it.
+    indptr, sources, counts : arrays or None
+        Compressed columns: the sources of target t are ``sources[indptr[t]:indptr[t + 1]]`` with
+        ``counts`` synapses each. None for dense storage.
+    """
+
+    projection: QuantizedProjection
+    n_source: int
+    n_target: int
+    rows: Ints
+    indptr: Ints | None = None
+    sources: Ints | None = None
+    counts: Ints | None = None
+
+    @property
+    def n_synapses(self) -> int:
+        """Synapses that events can read, counting one per source and pooled row."""
+        if self.counts is None:
+            return int(self.rows.sum()) * self.n_target
+        return int(self.counts.sum())
+
+    def axons_of(self, neurons: Ints) -> tuple[Ints, Ints]:
+        """Return (sources ascending, synapses of each) that reach the target ``neurons``."""
+        if self.indptr is None or self.sources is None or self.counts is None:
+            covered = np.flatnonzero(self.rows)
+            return covered, self.rows[covered] * neurons.size
+        at = _column_entries(self.indptr, neurons)
+        total = np.bincount(self.sources[at], weights=self.counts[at], minlength=self.n_source)
+        reached = np.flatnonzero(total)
+        return reached, total[reached].astype(np.int64)
+
+    def fan_in(self) -> Ints:
+        """Return (n_target,) distinct sources of every target neuron."""
+        if self.indptr is None:
+            return np.full(self.n_target, np.count_nonzero(self.rows), np.int64)
+        return np.diff(self.indptr)
+
+    def channels(self, neurons: Ints) -> int:
+        """Return how many output channels of the kernel the target ``neurons`` lie in."""
+        assert self.projection.geometry is not None
+        _, height, width = self.projection.geometry.out_shape
+        return int(np.unique(neurons // (height * width)).size)
+
+
+def _column_entries(indptr: Ints, columns: Ints) -> Ints:
+    """Return the positions of all entries of some compressed columns."""
+    lengths = indptr[columns + 1] - indptr[columns]
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if ends.size else 0
+    return np.arange(total, dtype=np.int64) + np.repeat(indptr[columns] - ends + lengths, lengths)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wiring:
+    """A whole network's connectivity and the profile numbers of its neurons.
+
+    Attributes
+    ----------
+    sizes : mapping
+        Elements of every population and of every other source (inputs, bias axons).
+    incoming : mapping of population name to the wiring of its projections
+    profiles, thresholds : mapping of population name to (n,) int64
+        Equal numbers = the same neuron parameters (thresholds and biases aside) / threshold.
+    delay_slots : mapping of population name to the ring-buffer slots of its neurons
+    """
+
+    network: QuantizedNetwork
+    sizes: Mapping[str, int]
+    incoming: Mapping[str, tuple[ProjectionWiring, ...]]
+    profiles: Mapping[str, Ints]
+    thresholds: Mapping[str, Ints]
+    delay_slots: Mapping[str, int]
+
+    def default_rates(
+        self, rates: Mapping[str, Any] | None = None
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return spikes per sample of every source element; 1 where ``rates`` says nothing.
+
+        Raises
+        ------
+        UsageError
+            For a node that does not exist, a wrong size, or a rate that is negative or not finite.
+        """
+        full = {name: np.ones(size) for name, size in self.sizes.items()}
+        for name, given in (rates or {}).items():
+            values = np.asarray(given, np.float64).ravel()
+            if name not in full or values.size != full[name].size:
+                limit = full[name].size if name in full else "one of " + ", ".join(full)
+                raise UsageError(
+                    "rates need one value per element of a node",
+                    got=f"{values.size} for {name!r}",
+                    limit=limit,
+                )
+            if not np.isfinite(values).all() or (values < 0).any():
+                raise UsageError("rates must be finite and not negative", where=repr(name))
+            full[name] = values
+        return full
+
+
+def wire(network: QuantizedNetwork) -> Wiring:
+    """Expand the connectivity of ``network`` (never of dense projections)."""
+    sizes = dict(network.sizes())
+    incoming: dict[str, list[ProjectionWiring]] = {p.name: [] for p in network.populations}
+    slots = {p.name: 1 for p in network.populations}
+    for projection in network.projections:
+        sizes.setdefault(projection.source, _stored_rows(projection))
+        n_source, n_target = sizes[projection.source], sizes[projection.target]
+        incoming[projection.target].append(_wire_projection(projection, n_source, n_target))
+        slots[projection.target] = max(slots[projection.target], projection.delay_steps)
+    profiles, thresholds = _number_profiles(network)
+    frozen = {name: tuple(found) for name, found in incoming.items()}
+    return Wiring(network, sizes, frozen, profiles, thresholds, slots)
+
+
+def with_weight_bits(wiring: Wiring, weight_bits: int) -> Wiring | None:
+    """Return the wiring with weights no wider than ``weight_bits``; None if none were wider."""
+    changed = False
+    incoming = {}
+    for name, found in wiring.incoming.items():
+        thin = []
+        for wires in found:
+            if wires.projection.weight_bits > weight_bits:
+                changed = True
+                wires = replace(
+                    wires, projection=replace(wires.projection, weight_bits=weight_bits)
+                )
+            thin.append(wires)
+        incoming[name] = tuple(thin)
+    return replace(wiring, incoming=incoming) if changed else None
+
+
+def _stored_rows(projection: QuantizedProjection) -> int:
+    """Rows of a projection whose source is no node of the network (a bias axon)."""
+    if projection.indptr is not None:
+        return int(projection.indptr.size - 1)
+    return int(projection.weights.shape[0])
+
+
+def _wire_projection(
+    projection: QuantizedProjection, n_source: int, n_target: int
+) -> ProjectionWiring:
+    rows = np.ones(n_source, np.int64)
+    if projection.pools:
+        rows = np.asarray(pooled_map(projection, n_source).sum(axis=1)).ravel().astype(np.int64)
+    if projection.storage == "dense":
+        return ProjectionWiring(projection, n_source, n_target, rows)
+    columns = synapse_counts(projection, n_source, n_target).tocsc()
+    columns.eliminate_zeros()
+    return ProjectionWiring(
+        projection,
+        n_source,
+        n_target,
+        rows,
+        columns.indptr.astype(np.int64),
+        columns.indices.astype(np.int64),
+        columns.data.astype(np.int64),
+    )
+
+
+def _number_profiles(network: QuantizedNetwork) -> tuple[dict[str, Ints], dict[str, Ints]]:
+    """Number the distinct neuron profiles and thresholds of the whole network."""
+    known_profiles: dict[Any, int] = {}
+    known_thresholds: dict[Any, int] = {}
+    profiles, thresholds = {}, {}
+    for population in network.populations:
+        rows, threshold = _parameters(population)
+        unique, inverse = np.unique(rows, axis=0, return_inverse=True)
+        numbers = [
+            known_profiles.setdefault((population.spec, row.tobytes()), len(known_profiles))
+            for row in unique
+        ]
+        profiles[population.name] = np.asarray(numbers, np.int64)[inverse.ravel()]
+        values, inverse = np.unique(threshold, return_inverse=True)
+        numbers = [known_thresholds.setdefault(v.item(), len(known_thresholds)) for v in values]
+        thresholds[population.name] = np.asarray(numbers, np.int64)[inverse.ravel()]
+    return profiles, thresholds
+
+
+def _parameters(population: QuantizedPopulation) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return (n, k) profile parameters (biases are per neuron on every chip) and thresholds."""
+    if population.spec.state == "float32" and population.floats is not None:
+        floats = population.floats
+        names = ("u_keep", "u_gain", "v_keep", "v_gain", "v_reset")
+        columns: list[Any] = [floats[name] for name in names if name in floats]
+        threshold: NDArray[Any] = floats.get("threshold", population.threshold)
+    else:
+        columns = [population.u_keep, population.v_keep, population.v_reset]
+        columns += [c for c in (population.v_min, population.refractory_steps) if c is not None]
+        threshold = population.threshold
+    return np.stack([np.asarray(c) for c in columns], axis=1), np.asarray(threshold)
