@@ -3,7 +3,7 @@
 Senders and receivers of one step overlap, so a step takes
 ``max(max_c send_c, max_c receive_c) + sync`` with ``send = visits, updates, spikes, packets out``
 and ``receive = packets in, synops`` of core c, each times its unit latency. Queueing in the
-network is not in it: a lower bound (laws 4 and 5 of docs/timing.md).
+network is not in it: a lower bound (docs/cost.md).
 
 References
 ----------
