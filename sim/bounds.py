@@ -1,0 +1,128 @@
+"""Which form of the neuron update is exact for a population: bounds on its sums and states.
+
+The fast forms compute in int32. They are chosen only where no sum, bias or state can leave int32
+and where an overflow at the chip's width is either impossible or handled by that form.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.sim.kernels import fields as f
+from nmhw.values.quantized import QuantizedPopulation
+
+Ints = NDArray[np.int64]
+
+INT32_MAX = 2**31 - 1
+
+#: Widest state of the form with current; sums of three such values stay within int32.
+CURRENT_BITS = 30
+
+
+def largest(values: Ints) -> int:
+    """Return max |values| as a Python integer (0 for none)."""
+    if not values.size:
+        return 0
+    return max(abs(int(values.min())), abs(int(values.max())))
+
+
+def is_uniform(values: Ints) -> bool:
+    """Whether all values are the same."""
+    return bool(values.size == 0 or (values == values[0]).all())
+
+
+def state_bound(kind: str, keep: Ints, bits: int, start: int, drive: int, n_steps: int) -> int:
+    """Return a bound of |x| over ``n_steps`` steps of ``x = decay(x) + d`` with |d| <= drive.
+
+    ``start`` bounds the values at which x begins or is reset. Rounding adds at most 1 per step.
+    """
+    if kind == "clear":
+        return max(start, drive)
+    growing = start + n_steps * (drive + 1)
+    if kind == "shift" and keep.size:
+        return min(growing, max(start, (drive + 1) << min(int(keep.max()), 62)))
+    if kind == "mulshift" and keep.size and int(keep.max()) < 2**bits:
+        lost = 2**bits - int(keep.max())
+        return min(growing, max(start, -(-(drive + 1) * 2**bits // lost)))
+    return growing
+
+
+def choose_update(population: QuantizedPopulation, input_bound: int, n_steps: int) -> int:
+    """Return the UPDATE_* code of the fastest exact form.
+
+    Parameters
+    ----------
+    input_bound : int
+        Largest |x| of one step, all shifts applied.
+    n_steps : int
+        Steps without a reset of the state.
+    """
+    spec = population.spec
+    if spec.state == "float32":
+        return f.UPDATE_FLOAT
+    simple = (
+        (not spec.is_spiking or (spec.reset_delay == 0 and spec.max_spikes_per_step == 1))
+        and population.v_min is None
+        and (population.refractory_steps is None or not population.refractory_steps.any())
+        and _resets_stay_small(population)
+    )
+    if not simple:
+        return f.UPDATE_GENERAL
+    if not spec.has_current and spec.v_decay != "mulshift":
+        return _choose_without_current(population, input_bound, n_steps)
+    return f.UPDATE_CURRENT if _current_fits(population, input_bound) else f.UPDATE_GENERAL
+
+
+def _resets_stay_small(population: QuantizedPopulation) -> bool:
+    """Whether starting, resetting and subtracting keep v within int32."""
+    values = (population.v0, population.v_reset, population.threshold)
+    if not population.spec.is_spiking:
+        return largest(population.v0) <= INT32_MAX
+    if population.spec.reset == "subtract" and population.threshold.min(initial=0) < 0:
+        return False
+    return all(largest(v) <= INT32_MAX - 1 for v in values)
+
+
+def _choose_without_current(population: QuantizedPopulation, x: int, n_steps: int) -> int:
+    spec = population.spec
+    if x + largest(population.u_bias) >= 2 ** (spec.u_bits - 1):
+        return f.UPDATE_GENERAL
+    drive = x + largest(population.u_bias + population.v_bias)
+    keeps_ok = spec.v_decay != "shift" or population.v_keep.min(initial=0) >= 0
+    if drive > INT32_MAX or not keeps_ok:
+        return f.UPDATE_GENERAL
+    start = max(largest(population.v0), largest(population.v_reset))
+    bound = state_bound(spec.v_decay, population.v_keep, 0, start, drive, n_steps)
+    proven = bound < 2 ** (min(spec.v_bits, 32) - 1)
+    if not proven and (spec.v_overflow != "saturate" or spec.v_bits > 32):
+        return f.UPDATE_GENERAL
+    varying = [population.v_keep] if spec.v_decay == "shift" else []
+    if spec.is_spiking:
+        varying += [population.threshold]
+        varying += [population.v_reset] if spec.reset == "value" else []
+    if not all(is_uniform(values) for values in varying):
+        return f.UPDATE_ARRAYS
+    return f.UPDATE_UNIFORM if proven else f.UPDATE_UNIFORM_CLAMP
+
+
+def _current_fits(population: QuantizedPopulation, x: int) -> bool:
+    spec = population.spec
+    for kind, keep in ((spec.u_decay, population.u_keep), (spec.v_decay, population.v_keep)):
+        if kind == "shift":
+            return False
+        if kind == "mulshift" and not 0 <= int(keep.min(initial=0)) <= int(keep.max(initial=0)):
+            return False
+        if kind == "mulshift" and int(keep.max(initial=0)) > 2**spec.decay_bits:
+            return False
+    if spec.decay_bits > 15 or max(spec.u_bits, spec.v_bits) > CURRENT_BITS:
+        return False
+    u_drive = x + largest(population.u_bias)
+    v_drive = 2 ** (spec.u_bits - 1) + largest(population.v_bias)
+    most = 2**CURRENT_BITS
+    if u_drive > (2**spec.u_bits if spec.u_overflow == "wrap" else most):
+        return False
+    if v_drive > (2**spec.v_bits if spec.v_overflow == "wrap" else most):
+        return False
+    resets = (population.v0, population.v_reset) if spec.is_spiking else (population.v0,)
+    return all(largest(v) <= 2 ** (spec.v_bits - 1) for v in resets)

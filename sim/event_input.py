@@ -1,0 +1,119 @@
+"""Input events as one flat list per run with the offsets of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.errors import InputError, UnsupportedError, UsageError
+from nmhw.sim.program import Program
+from nmhw.values.events import SpikeEvents
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InputTable:
+    """Events of all inputs.
+
+    Attributes
+    ----------
+    events : (n_events,) uint32, author's indices, input after input
+    pointers : (n_inputs, n_samples * n_steps + 1) int64
+    multiplicity : mapping of input to int
+        Most events of one element in one step (at least 1).
+    """
+
+    n_samples: int
+    events: NDArray[np.uint32]
+    pointers: Ints
+    multiplicity: Mapping[str, int]
+
+
+def input_table(
+    program: Program, inputs: Mapping[str, SpikeEvents], n_steps: int, n_samples: int | None
+) -> InputTable:
+    """Check and flatten the inputs of a run.
+
+    Raises
+    ------
+    InputError
+        For missing or unknown inputs, wrong sizes, or events out of range.
+    UnsupportedError
+        For graded events.
+    UsageError
+        For a network without inputs and no ``n_samples``, or no steps at all.
+    """
+    if n_steps < 1:
+        raise UsageError("a run needs at least one step", got=n_steps)
+    _check_names(program, inputs)
+    counts = {events.n_samples for events in inputs.values()}
+    counts |= set() if n_samples is None else {n_samples}
+    if len(counts) > 1:
+        raise InputError("inputs have different numbers of samples", got=sorted(counts))
+    if not counts:
+        raise UsageError("a network without inputs needs n_samples", where=program.quantized.name)
+    samples = counts.pop()
+    rows = samples * n_steps
+    pointers = np.zeros((max(len(program.inputs), 1), rows + 1), np.int64)
+    parts, multiplicity, at = [np.zeros(0, np.uint32)], {}, 0
+    for k, port in enumerate(program.quantized.inputs):
+        row, index = _flatten(inputs[port.name], port.name, port.size, n_steps)
+        pointers[k] = at + np.searchsorted(row, np.arange(rows + 1))
+        multiplicity[port.name] = _most_repeated(row, index)
+        parts.append(index.astype(np.uint32))
+        at += index.size
+    return InputTable(samples, np.concatenate(parts), pointers, multiplicity)
+
+
+def _check_names(program: Program, inputs: Mapping[str, SpikeEvents]) -> None:
+    known = ", ".join(program.inputs) or "none"
+    for name in program.inputs:
+        if name not in inputs:
+            raise InputError("an input has no events", where=name, hint=f"inputs: {known}")
+    for name in inputs:
+        if name not in program.inputs:
+            raise InputError("no such input", got=repr(name), hint=f"inputs: {known}")
+
+
+def _flatten(events: SpikeEvents, name: str, size: int, n_steps: int) -> tuple[Ints, Ints]:
+    """Return row = sample x n_steps + step and index of the events inside the run, sorted."""
+    if events.value is not None:
+        raise UnsupportedError(
+            "the simulator runs spikes, not graded events",
+            where=name,
+            hint="counts as repeated events, or an encoder",
+            rule="sim.graded-input",
+        )
+    if events.n_neurons != size:
+        raise InputError("events of another shape", got=events.shape, limit=size, where=name)
+    inside = events.step < n_steps
+    sample, step, index = (
+        np.asarray(a[inside], np.int64) for a in (events.sample, events.step, events.index)
+    )
+    for what, values, limit in (
+        ("sample", sample, events.n_samples),
+        ("step", step, n_steps),
+        ("index", index, size),
+    ):
+        if values.size and (values.min() < 0 or values.max() >= limit):
+            bad = int(values.min() if values.min() < 0 else values.max())
+            raise InputError(f"an event's {what} is out of range", got=bad, limit=limit, where=name)
+    row = sample * n_steps + step
+    key = row * size + index
+    if (key[1:] < key[:-1]).any():
+        order = np.argsort(key, kind="stable")
+        row, index = row[order], index[order]
+    return row, index
+
+
+def _most_repeated(row: Ints, index: Ints) -> int:
+    """Return the length of the longest run of equal (row, index) in sorted events."""
+    if not row.size:
+        return 1
+    differs = (row[1:] != row[:-1]) | (index[1:] != index[:-1])
+    starts = np.flatnonzero(np.concatenate([[True], differs]))
+    return int(np.diff(starts, append=row.size).max())

@@ -1,0 +1,248 @@
+"""Fast forms of the neuron update: int32 lanes, a byte flag per neuron, then a scan for spikes.
+
+The program picks them only where they are exact: sums, biases and states within the bounds that
+keep every int32 operation from wrapping (``sim/bounds.py``). Everything else runs in
+``cells.py``.
+"""
+
+# mypy: allow-untyped-defs, no-check-untyped-defs
+from __future__ import annotations
+
+import numpy as np
+
+from nmhw.sim.kernels.compiled import kernel
+from nmhw.sim.kernels.fields import (
+    A_LENGTH,
+    A_OFFSET,
+    A_ROWS,
+    A_STRIDE,
+    I_BIAS,
+    I_KEEP,
+    I_SUBTRACT,
+    I_THRESHOLD,
+    I_U_BIAS,
+    I_U_KEEP,
+    P_BASE,
+    P_CLEAR_MASK,
+    P_DECAY_BITS,
+    P_DECAY_MASK,
+    P_FLOOR,
+    P_HAS_CURRENT,
+    P_KEEP,
+    P_SHIFT,
+    P_STATE_MASK,
+    P_SUBTRACT,
+    P_THRESHOLD,
+    P_U_BITS,
+    P_U_WRAP,
+    P_V_BITS,
+    P_V_WRAP,
+)
+
+
+@kernel
+def scan_flags(words, base, size, out, at):
+    """Append the index of every set byte flag to ``out``; eight flags are tested at once."""
+    count = at
+    first = base >> 3
+    for k in range(first, first + ((size + 7) >> 3)):
+        x = words[k]
+        if x:
+            index = np.uint32((k - first) << 3)
+            for b in range(8):
+                if (x >> np.uint64(8 * b)) & np.uint64(1):
+                    out[count] = index + np.uint32(b)
+                    count += 1
+    return count - at
+
+
+@kernel
+def update_uniform(pop, port, acc, v, params, flags):
+    """One parameter set for all neurons; nothing can overflow."""
+    base = pop[P_BASE]
+    shift = np.int32(pop[P_SHIFT])
+    keep = np.int32(pop[P_KEEP])
+    decays = np.int32(pop[P_DECAY_MASK])
+    kept = np.int32(pop[P_CLEAR_MASK])
+    survives = np.int32(pop[P_STATE_MASK])
+    threshold = np.int32(pop[P_THRESHOLD])
+    subtract = np.int32(pop[P_SUBTRACT])
+    bias = params[I_BIAS]
+    length = port[A_LENGTH]
+    for r in range(port[A_ROWS]):
+        n = base + r * length
+        a = port[A_OFFSET] + r * port[A_STRIDE]
+        for j in range(length):
+            old = v[n + j]
+            new = np.int32((old - ((old >> keep) & decays)) & kept)
+            new = np.int32(new + np.int32((np.int32(acc[a + j]) << shift) + bias[n + j]))
+            fires = new > threshold
+            flags[n + j] = fires
+            v[n + j] = np.int32((new & survives) - subtract) if fires else new
+            acc[a + j] = 0
+
+
+@kernel
+def _clamped_sum(x, y, limit):
+    """Return x + y saturated to +-limit (at most 2^31 - 1)."""
+    total = np.int32(x + y)
+    if np.int32((x ^ total) & (y ^ total)) < np.int32(0):
+        total = np.int32(np.int32(2147483647) ^ (x >> np.int32(31)))
+    return min(max(total, np.int32(-limit)), limit)
+
+
+@kernel
+def update_uniform_clamp(pop, port, acc, v, params, flags):
+    """One parameter set, saturating membrane; returns how many saturated."""
+    base = pop[P_BASE]
+    shift = np.int32(pop[P_SHIFT])
+    keep = np.int32(pop[P_KEEP])
+    decays = np.int32(pop[P_DECAY_MASK])
+    kept = np.int32(pop[P_CLEAR_MASK])
+    survives = np.int32(pop[P_STATE_MASK])
+    threshold = np.int32(pop[P_THRESHOLD])
+    subtract = np.int32(pop[P_SUBTRACT])
+    limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
+    bias = params[I_BIAS]
+    length = port[A_LENGTH]
+    clipped = 0
+    for r in range(port[A_ROWS]):
+        n = base + r * length
+        a = port[A_OFFSET] + r * port[A_STRIDE]
+        for j in range(length):
+            old = v[n + j]
+            decayed = np.int32((old - ((old >> keep) & decays)) & kept)
+            x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
+            new = _clamped_sum(decayed, x, limit)
+            clipped += np.int32(new != np.int64(decayed) + np.int64(x))
+            fires = new > threshold
+            flags[n + j] = fires
+            v[n + j] = np.int32((new & survives) - subtract) if fires else new
+            acc[a + j] = 0
+    return clipped
+
+
+@kernel
+def update_arrays(pop, port, acc, v, params, flags):
+    """Parameters per neuron, saturating membrane; returns how many saturated."""
+    base = pop[P_BASE]
+    shift = np.int32(pop[P_SHIFT])
+    decays = np.int32(pop[P_DECAY_MASK])
+    kept = np.int32(pop[P_CLEAR_MASK])
+    survives = np.int32(pop[P_STATE_MASK])
+    limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
+    keep = params[I_KEEP]
+    bias = params[I_BIAS]
+    threshold = params[I_THRESHOLD]
+    subtract = params[I_SUBTRACT]
+    length = port[A_LENGTH]
+    clipped = 0
+    for r in range(port[A_ROWS]):
+        n = base + r * length
+        a = port[A_OFFSET] + r * port[A_STRIDE]
+        for j in range(length):
+            old = v[n + j]
+            decayed = np.int32((old - ((old >> keep[n + j]) & decays)) & kept)
+            x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
+            new = _clamped_sum(decayed, x, limit)
+            clipped += np.int32(new != np.int64(decayed) + np.int64(x))
+            fires = new > threshold[n + j]
+            flags[n + j] = fires
+            v[n + j] = np.int32((new & survives) - subtract[n + j]) if fires else new
+            acc[a + j] = 0
+    return clipped
+
+
+@kernel
+def update_current(pop, port, acc, u, v, params, flags):
+    """Synaptic current and membrane, both x * keep / 2^bits; returns how many left their width.
+
+    32-bit lanes: x * keep = (x >> bits) * keep * 2^bits + (x mod 2^bits) * keep, so the
+    quotient rounded toward zero (or floored) needs no wider product. Overflow in either mode is
+    a mask and an offset.
+    """
+    base = pop[P_BASE]
+    shift = np.int32(pop[P_SHIFT])
+    bits = np.int32(pop[P_DECAY_BITS])
+    low = np.int32((np.int64(1) << pop[P_DECAY_BITS]) - 1)
+    up = np.int32(0) if pop[P_FLOOR] else low
+    survives = np.int32(pop[P_STATE_MASK])
+    stored = np.int32(-pop[P_HAS_CURRENT])
+    u_half = np.int32(np.int64(1) << (pop[P_U_BITS] - 1))
+    v_half = np.int32(np.int64(1) << (pop[P_V_BITS] - 1))
+    u_top = np.int32(u_half - (1 - pop[P_U_WRAP]))
+    v_top = np.int32(v_half - (1 - pop[P_V_WRAP]))
+    u_mask = np.int32(-pop[P_U_WRAP])
+    v_mask = np.int32(-pop[P_V_WRAP])
+    u_over = np.int32(-2 * u_half) if pop[P_U_WRAP] else np.int32(u_half - 1)
+    v_over = np.int32(-2 * v_half) if pop[P_V_WRAP] else np.int32(v_half - 1)
+    u_low = np.int32(1 - u_half)
+    v_low = np.int32(1 - v_half)
+    u_keep, v_keep = params[I_U_KEEP], params[I_KEEP]
+    u_bias, v_bias = params[I_U_BIAS], params[I_BIAS]
+    threshold, subtract = params[I_THRESHOLD], params[I_SUBTRACT]
+    length = port[A_LENGTH]
+    clipped = 0
+    for r in range(port[A_ROWS]):
+        n = base + r * length
+        at = port[A_OFFSET] + r * port[A_STRIDE]
+        for j in range(length):
+            a = u[n + j]
+            c = u_keep[n + j]
+            a = np.int32(
+                np.int32((a >> bits) * c)
+                + (np.int32(np.int32((a & low) * c) + ((a >> np.int32(31)) & up)) >> bits)
+            )
+            a = np.int32(a + np.int32((np.int32(acc[at + j]) << shift) + u_bias[n + j]))
+            hit = np.int32(0)
+            if a > u_top:
+                a = np.int32((a & u_mask) + u_over)
+                hit = np.int32(1)
+            elif a < u_low:
+                a = np.int32((a & u_mask) - u_over)
+                hit = np.int32(1)
+            u[n + j] = a & stored
+            b = v[n + j]
+            c = v_keep[n + j]
+            b = np.int32(
+                np.int32((b >> bits) * c)
+                + (np.int32(np.int32((b & low) * c) + ((b >> np.int32(31)) & up)) >> bits)
+            )
+            b = np.int32(b + np.int32(a + v_bias[n + j]))
+            if b > v_top:
+                b = np.int32((b & v_mask) + v_over)
+                hit = np.int32(1)
+            elif b < v_low:
+                b = np.int32((b & v_mask) - v_over)
+                hit = np.int32(1)
+            clipped += hit
+            fires = b > threshold[n + j]
+            flags[n + j] = fires
+            v[n + j] = np.int32((b & survives) - subtract[n + j]) if fires else b
+            acc[at + j] = 0
+    return clipped
+
+
+@kernel
+def mark_active(pop, port, acc, u, v, biased, marks, totals):
+    """Flag and count the neurons of a fast form that have state, input or bias before the step."""
+    base = pop[P_BASE]
+    length = port[A_LENGTH]
+    for r in range(port[A_ROWS]):
+        n = base + r * length
+        a = port[A_OFFSET] + r * port[A_STRIDE]
+        for j in range(length):
+            active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
+            marks[n + j] = active
+            totals[n + j] += active
+
+
+@kernel
+def count_per_core(marks, base, runs, first_run, end_run, counts):
+    """Add the flagged neurons of every run (start, length, core column) of equal core."""
+    for k in range(first_run, end_run):
+        start = base + runs[k, 0]
+        count = 0
+        for j in range(start, start + runs[k, 1]):
+            count += marks[j]
+        counts[runs[k, 2]] += count

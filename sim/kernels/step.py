@@ -1,0 +1,341 @@
+"""The step interpreter: samples, steps, populations in update order, their projections, update.
+
+One entry point, ``run_steps``; the tables say what to do (``fields.py``), the pools hold the data.
+State lives in the pools, so a run can stop after any step and go on with the next call: at
+``control[C_STOP]``, or when the event buffer has no room for one more step.
+"""
+
+# mypy: allow-untyped-defs, no-check-untyped-defs
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nmhw.sim.kernels.cells import update_float, update_general
+from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
+from nmhw.sim.kernels.fields import (
+    A_IS16,
+    A_LENGTH,
+    A_OFFSET,
+    A_ROWS,
+    A_SHIFT,
+    A_STRIDE,
+    C_CONTINUOUS,
+    C_CORE_STEPS,
+    C_COUNT_ACTIVE,
+    C_EVENTS,
+    C_KEEP,
+    C_LAST_SAMPLE,
+    C_RESERVE,
+    C_ROW,
+    C_STEPS,
+    C_STOP,
+    J_ACC,
+    J_DELAY,
+    J_FLUSH,
+    J_INDICES,
+    J_IS_INPUT,
+    J_KIND,
+    J_POINTERS,
+    J_POOL,
+    J_POOLED,
+    J_ROWS,
+    J_SOURCE,
+    J_TABLE,
+    J_WEIGHTS,
+    J_WIDTH,
+    KIND_CONV16,
+    KIND_CONV32,
+    KIND_DENSE8,
+    KIND_DENSE16,
+    KIND_SPARSE8,
+    KIND_SPARSE32,
+    KIND_SPARSE_WIDE,
+    P_BASE,
+    P_CAPACITY,
+    P_END_PORT,
+    P_END_PROJECTION,
+    P_FIRST_PORT,
+    P_FIRST_PROJECTION,
+    P_LATE,
+    P_LATE_STEPS,
+    P_ORDER,
+    P_RING,
+    P_RING_COUNT,
+    P_SIZE,
+    P_SLOTS,
+    P_STATE,
+    P_UPDATE,
+    R_EVERY,
+    R_IS_U,
+    R_KEPT,
+    R_OFFSET,
+    R_POPULATION,
+    UPDATE_ARRAYS,
+    UPDATE_CURRENT,
+    UPDATE_FLOAT,
+    UPDATE_GENERAL,
+    UPDATE_UNIFORM,
+    UPDATE_UNIFORM_CLAMP,
+)
+from nmhw.sim.kernels.neurons import (
+    count_per_core,
+    mark_active,
+    scan_flags,
+    update_arrays,
+    update_current,
+    update_uniform,
+    update_uniform_clamp,
+)
+from nmhw.sim.kernels.synapses import (
+    add_conv,
+    add_dense8,
+    add_dense16,
+    add_sparse,
+    add_sparse_wide,
+    fold,
+    pool_events,
+)
+
+
+@kernel
+def _deliver(pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings, accs):
+    """Add everything that arrives at one population in this row to its accumulators."""
+    w8, w16, w32, quads, quad_weights = weights
+    targets, pointers, table, segments, pool_pointers, pooled, expanded = rows
+    input_events, input_pointers = inputs
+    ring, ring_counts = rings
+    acc16, acc32, sums = accs
+    for p in range(pop[P_FIRST_PROJECTION], pop[P_END_PROJECTION]):
+        proj = projections[p]
+        delay = proj[J_DELAY]
+        if delay > row or (not continuous and delay > row % steps):
+            continue
+        if proj[J_IS_INPUT]:
+            events = input_events
+            first = input_pointers[proj[J_SOURCE], row - delay]
+            end = input_pointers[proj[J_SOURCE], row - delay + 1]
+        else:
+            source = pops[proj[J_SOURCE]]
+            slot = (row - delay) % source[P_SLOTS]
+            events = ring
+            first = source[P_RING] + slot * source[P_CAPACITY]
+            end = first + ring_counts[source[P_RING_COUNT] + slot]
+        if first == end:
+            continue
+        if proj[J_POOL] >= 0:
+            end = pool_events(
+                pool_pointers, pooled, proj[J_POOL], proj[J_POOLED], events, first, end, expanded
+            )
+            first = 0
+            events = expanded
+        kind, at, acc = proj[J_KIND], proj[J_WEIGHTS], proj[J_ACC]
+        rows_at, indices_at = proj[J_POINTERS], proj[J_INDICES]
+        if kind == KIND_DENSE8:
+            add_dense8(
+                w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
+                sums, acc32, acc,
+            )  # fmt: skip
+        elif kind == KIND_SPARSE_WIDE:
+            add_sparse_wide(
+                quads, quad_weights, pointers, rows_at, indices_at, events, first, end, acc32, acc
+            )
+        elif kind == KIND_CONV16:
+            add_conv(
+                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc16, acc
+            )
+        elif kind == KIND_CONV32:
+            add_conv(
+                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc32, acc
+            )
+        elif kind == KIND_DENSE16:
+            add_dense16(w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc)
+        elif kind == KIND_SPARSE8:
+            add_sparse(
+                targets, w8, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
+            )
+        elif kind == KIND_SPARSE32:
+            add_sparse(
+                targets, w32, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
+            )
+
+
+@kernel
+def _fold_port(port, acc16, acc32, out, out_at):
+    at, rows, length = port[A_OFFSET], port[A_ROWS], port[A_LENGTH]
+    if port[A_IS16]:
+        fold(acc16, at, rows, length, port[A_STRIDE], port[A_SHIFT], out, out_at)
+    else:
+        fold(acc32, at, rows, length, port[A_STRIDE], port[A_SHIFT], out, out_at)
+
+
+@kernel
+def _update_fast(pop, port, acc, params, states, flags, marking, biased, marks, active):
+    """Run the fast form of a population on its one accumulator; return saturations."""
+    u32, v32 = states
+    if marking:
+        mark_active(pop, port, acc, u32, v32, biased, marks, active)
+    kind = pop[P_UPDATE]
+    if kind == UPDATE_UNIFORM:
+        update_uniform(pop, port, acc, v32, params, flags)
+        return 0
+    if kind == UPDATE_UNIFORM_CLAMP:
+        return update_uniform_clamp(pop, port, acc, v32, params, flags)
+    if kind == UPDATE_ARRAYS:
+        return update_arrays(pop, port, acc, v32, params, flags)
+    if kind == UPDATE_CURRENT:
+        return update_current(pop, port, acc, u32, v32, params, flags)
+    return 0
+
+
+@kernel
+def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_at):
+    """Fold the accumulators, run the update, list the spikes; return (spikes, saturations)."""
+    acc16, acc32, x64 = accs
+    p32, p64, pf, biased = params
+    u32, v32, u64, v64, uf, vf = states
+    resting, rest_steps = rests
+    flags, words, marks, active = outs
+    first = pop[P_FIRST_PORT]
+    kind = pop[P_UPDATE]
+    if kind >= UPDATE_GENERAL:
+        for k in range(first, pop[P_END_PORT]):
+            _fold_port(ports[k], acc16, acc32, x64, 0)
+        if kind == UPDATE_GENERAL:
+            return update_general(
+                pop, p64, x64, u64, v64, resting, rest_steps, marks, active, ring, ring_at
+            )
+        n = update_float(pop, pf, x64, uf, vf, resting, rest_steps, marks, active, ring, ring_at)
+        return n, 0
+    port = ports[first]
+    for k in range(first + 1, pop[P_END_PORT]):
+        _fold_port(ports[k], acc16, acc32, acc32, port[A_OFFSET])
+    if port[A_IS16]:
+        clipped = _update_fast(
+            pop, port, acc16, p32, (u32, v32), flags, marking, biased, marks, active
+        )
+    else:
+        clipped = _update_fast(
+            pop, port, acc32, p32, (u32, v32), flags, marking, biased, marks, active
+        )
+    return scan_flags(words, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
+
+
+@kernel
+def _record(pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at):
+    """Count every spike for its neuron (and among the late ones) and copy it to the buffer."""
+    base = pop[P_BASE]
+    for k in range(ring_at, ring_at + n):
+        totals[base + np.int64(ring[k])] += 1
+    if late_at >= 0:
+        for k in range(ring_at, ring_at + n):
+            late[late_at + np.int64(ring[k])] += 1
+    if not keep:
+        return event_at
+    for k in range(n):
+        events[event_at + k] = ring[ring_at + k]
+    return event_at + n
+
+
+@kernel
+def _copy_state(values, at, n, order, order_at, out, out_at):
+    for j in range(n):
+        i = j if order_at < 0 else np.int64(order[order_at + j])
+        out[out_at + i] = values[at + j]
+
+
+@kernel
+def _store_probes(probes, sample, step, pops, states, order, probe_int, probe_float):
+    u32, v32, u64, v64, uf, vf = states
+    for r in range(probes.shape[0]):
+        probe = probes[r]
+        if step % probe[R_EVERY]:
+            continue
+        pop = pops[probe[R_POPULATION]]
+        n, place = pop[P_SIZE], pop[P_ORDER]
+        at = probe[R_OFFSET] + (sample * probe[R_KEPT] + step // probe[R_EVERY]) * n
+        if pop[P_UPDATE] == UPDATE_FLOAT:
+            values = uf if probe[R_IS_U] else vf
+            _copy_state(values, pop[P_STATE], n, order, place, probe_float, at)
+        elif pop[P_UPDATE] == UPDATE_GENERAL:
+            wide = u64 if probe[R_IS_U] else v64
+            _copy_state(wide, pop[P_STATE], n, order, place, probe_int, at)
+        else:
+            narrow = u32 if probe[R_IS_U] else v32
+            _copy_state(narrow, pop[P_BASE], n, order, place, probe_int, at)
+
+
+@kernel
+def _start_sample(states, starts, resting, ring_counts):
+    u32, v32, u64, v64, uf, vf = states
+    v0_32, v0_64, v0_f = starts
+    u32[:] = 0
+    u64[:] = 0
+    uf[:] = 0
+    v32[:] = v0_32
+    v64[:] = v0_64
+    vf[:] = v0_f
+    resting[:] = 0
+    ring_counts[:] = 0
+
+
+def _close_over(stamp: str) -> Any:
+    def run_steps(
+        control, pops, projections, ports, weights, rows, params, states, starts, rests, accs,
+        outs, rings, inputs, events, counts, totals, late, runs, run_pointers, core_counts,
+        saturations, probes, order, probe_int, probe_float,
+    ):  # fmt: skip
+        """Run rows ``control[C_ROW]`` to ``control[C_STOP]``; see the module's text."""
+        _ = stamp  # part of the cache key: edits of any kernel file recompile this one
+        ring, ring_counts = rings
+        acc16, acc32, x64, sums = accs
+        marks = outs[2]
+        steps, keep = control[C_STEPS], control[C_KEEP]
+        continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
+        marking = control[C_COUNT_ACTIVE]
+        row, event_at = control[C_ROW], control[C_EVENTS]
+        while row < control[C_STOP]:
+            if keep and event_at + control[C_RESERVE] > events.size:
+                break
+            sample = row // steps
+            step = row - sample * steps
+            if row == 0 or (step == 0 and not continuous):
+                _start_sample(states, starts, rests[0], ring_counts)
+            last = not continuous or sample == control[C_LAST_SAMPLE]
+            for p in range(pops.shape[0]):
+                pop = pops[p]
+                _deliver(
+                    pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings,
+                    (acc16, acc32, sums),
+                )  # fmt: skip
+                slot = row % pop[P_SLOTS]
+                ring_at = pop[P_RING] + slot * pop[P_CAPACITY]
+                n, clipped = _update(
+                    pop, ports, (acc16, acc32, x64), params, states, rests, outs, marking, ring,
+                    ring_at,
+                )  # fmt: skip
+                ring_counts[pop[P_RING_COUNT] + slot] = n
+                counts[row, p] = n
+                saturations[p] += clipped
+                left = steps - 1 - step
+                late_at = np.int64(-1)
+                if last and left < pop[P_LATE_STEPS]:
+                    late_at = pop[P_LATE] + left * pop[P_SIZE]
+                event_at = _record(
+                    pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at
+                )
+                if per_core:
+                    count_per_core(
+                        marks, pop[P_BASE], runs, run_pointers[p], run_pointers[p + 1],
+                        core_counts[row],
+                    )  # fmt: skip
+            _store_probes(probes, sample, step, pops, states, order, probe_int, probe_float)
+            row += 1
+        control[C_ROW] = row
+        control[C_EVENTS] = event_at
+
+    return run_steps
+
+
+run_steps = entry_point(_close_over(source_stamp()))

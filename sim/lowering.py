@@ -1,0 +1,241 @@
+"""One projection as the arrays a delivery kernel reads: dense rows, sparse rows or conv segments.
+
+Rows follow the source's internal order (or the pooled elements), targets the target's internal
+order. A common power of two is taken out of weights that exceed int8 and goes into the shift,
+so that Loihi's even 9-bit weights are stored in 8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.errors import UnsupportedError
+from nmhw.sim.conv_segments import AccumulatorWindow, ConvSegments, lower_conv
+from nmhw.sim.kernels.fields import (
+    KIND_CONV16,
+    KIND_DENSE8,
+    KIND_DENSE16,
+    KIND_SPARSE8,
+    KIND_SPARSE32,
+    KIND_SPARSE_WIDE,
+)
+from nmhw.values.connectivity import pooled_map, stored_synapses
+from nmhw.values.quantized import QuantizedProjection
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Ints = NDArray[np.int64]
+
+#: A dense matrix with fewer non-zero weights than this is walked as sparse rows: a dense element
+#: costs about 1/50 of a sparse one (measured on an AVX-512 server core, int8).
+MIN_DENSE_DENSITY = 1 / 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoweredProjection:
+    """Arrays of one projection, offsets still local.
+
+    Attributes
+    ----------
+    kind : one of the KIND_* codes
+    weights : int8, int16 or int32, flat
+    extra_shift : bits taken out of the weights
+    input_bound : int
+        Largest sum of |weight| over the synapses of one target: no step delivers more than this
+        times the number of events per source.
+    rows, width, flush : dense: rows, padded row length, rows per int16 partial sum
+    pointers, targets : sparse: row pointers (quads for KIND_SPARSE_WIDE) and target indices
+    conv : segments of a convolution, or None
+    pool : (pointers, pooled indices) over the source's internal order, or None
+    """
+
+    kind: int
+    weights: NDArray[np.integer[Any]]
+    input_bound: int
+    extra_shift: int = 0
+    rows: int = 0
+    width: int = 0
+    flush: int = 0
+    pointers: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    targets: NDArray[np.unsignedinteger[Any]] = field(
+        default_factory=lambda: np.zeros(0, np.uint32)
+    )
+    conv: ConvSegments | None = None
+    pool: tuple[Ints, NDArray[np.uint32]] | None = None
+
+    @property
+    def window(self) -> AccumulatorWindow | None:
+        """Where valid sums lie in the accumulator; None = one plain row."""
+        return None if self.conv is None else self.conv.window
+
+
+def lower_projection(
+    projection: QuantizedProjection,
+    n_source: int,
+    n_target: int,
+    source_order: Ints | None,
+    target_order: Ints | None,
+    target_layout: tuple[int, int, int] | None,
+) -> LoweredProjection:
+    """Lower one projection.
+
+    Parameters
+    ----------
+    source_order, target_order : (n,) int64 or None
+        Author's index of every internal index; None = the same.
+    target_layout : (channels, height, width) or None
+        Author's shape whose channel-last order the target's internal order is.
+
+    Raises
+    ------
+    UnsupportedError
+        For a projection kind without a kernel, or weights beyond 32 bits.
+    """
+    if projection.kind != "plain":
+        raise UnsupportedError(
+            "the simulator does not run this kind of projection",
+            got=repr(projection.kind),
+            where=projection.name,
+        )
+    pool = _lower_pool(projection, n_source, source_order)
+    rows_order = source_order if pool is None else None
+    weights, shift = _shrink(projection.weights, projection.name)
+    largest = int(np.abs(weights).max(initial=0))
+    factor = _pool_factor(projection, n_source)
+    geometry = projection.geometry
+    is_conv = geometry is not None and geometry.out_shape == target_layout and largest < 2**15
+    if is_conv and geometry is not None:
+        conv = lower_conv(geometry, weights, rows_order, pool)
+        bound = factor * int(np.abs(weights).sum(axis=(1, 2, 3)).max(initial=0))
+        pool = None if conv.has_pool else pool
+        kernel = conv.weights.astype(np.int16)
+        return LoweredProjection(KIND_CONV16, kernel, bound, shift, conv=conv, pool=pool)
+    is_dense = projection.storage == "dense" and largest < 2**15
+    if is_dense and np.count_nonzero(weights) >= MIN_DENSE_DENSITY * weights.size:
+        return _lower_dense(weights, shift, rows_order, target_order, factor, pool)
+    matrix = stored_synapses(projection, n_target)
+    matrix.data = matrix.data >> shift
+    return _lower_sparse(matrix, shift, rows_order, target_order, factor, pool)
+
+
+def _shrink(weights: NDArray[Any], where: str) -> tuple[Ints, int]:
+    """Return int64 weights without their common factor 2**shift, if they exceed int8 with it."""
+    wide = weights.astype(np.int64)
+    bits = int(np.bitwise_or.reduce(wide, axis=None)) if wide.size else 0
+    largest = int(np.abs(wide).max(initial=0))
+    if largest >= 2**31:
+        raise UnsupportedError("weights beyond 32 bits", got=largest, where=where)
+    if largest < 128 or bits == 0:
+        return wide, 0
+    shift = (bits & -bits).bit_length() - 1
+    return wide >> shift, shift
+
+
+def _pool_factor(projection: QuantizedProjection, n_source: int) -> int:
+    """Return how many sources share one pooled element at most."""
+    if not projection.pools:
+        return 1
+    return int(pooled_map(projection, n_source).sum(axis=0).max())
+
+
+def _lower_pool(
+    projection: QuantizedProjection, n_source: int, order: Ints | None
+) -> tuple[Ints, NDArray[np.uint32]] | None:
+    if not projection.pools:
+        return None
+    matrix = pooled_map(projection, n_source)
+    if order is not None:
+        matrix = matrix[order]
+    counts = np.asarray(matrix.data, np.int64)
+    row = np.repeat(np.arange(n_source), np.diff(matrix.indptr))
+    pointers = np.zeros(n_source + 1, np.int64)
+    np.cumsum(np.bincount(row, counts, n_source).astype(np.int64), out=pointers[1:])
+    return pointers, np.repeat(matrix.indices, counts).astype(np.uint32)
+
+
+def _lower_dense(
+    weights: Ints,
+    shift: int,
+    rows_order: Ints | None,
+    target_order: Ints | None,
+    factor: int,
+    pool: tuple[Ints, NDArray[np.uint32]] | None,
+) -> LoweredProjection:
+    rows, n = weights.shape
+    bound = factor * int(np.abs(weights).sum(axis=0).max(initial=0))
+    largest = max(1, int(np.abs(weights).max(initial=0)))
+    fits = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
+    granule = 64 if n > 64 else 16
+    width = -(-n // granule) * granule
+    padded = np.zeros((rows, width), np.int8 if fits else np.int16)
+    ordered = weights if rows_order is None else weights[rows_order]
+    padded[:, :n] = ordered if target_order is None else ordered[:, target_order]
+    flush = (2**15 - 1) // largest // 4 * 4
+    kind = KIND_DENSE8 if fits else KIND_DENSE16
+    return LoweredProjection(
+        kind, padded.ravel(), bound, shift, rows=rows, width=width, flush=flush, pool=pool
+    )
+
+
+def _lower_sparse(
+    matrix: csr_array,
+    shift: int,
+    rows_order: Ints | None,
+    target_order: Ints | None,
+    factor: int,
+    pool: tuple[Ints, NDArray[np.uint32]] | None,
+) -> LoweredProjection:
+    from scipy.sparse import csr_array
+
+    n = matrix.shape[1]
+    if target_order is not None:
+        internal = np.empty(n, np.int64)
+        internal[target_order] = np.arange(n)
+        matrix = csr_array((matrix.data, internal[matrix.indices], matrix.indptr), matrix.shape)
+    matrix = matrix.copy() if rows_order is None else csr_array(matrix[rows_order])
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    data = matrix.data
+    bound = factor * int(np.bincount(matrix.indices, np.abs(data), n).max(initial=0))
+    if data.min(initial=0) < -128 or data.max(initial=0) > 127:
+        kind, weights = KIND_SPARSE32, data.astype(np.int32)
+    elif n > 2**16:
+        kind, weights = KIND_SPARSE8, data.astype(np.int8)
+    else:
+        pointers, targets, quads = _pack_quads(matrix)
+        return LoweredProjection(
+            KIND_SPARSE_WIDE, quads, bound, shift, pointers=pointers, targets=targets, pool=pool
+        )
+    indices = matrix.indices.astype(np.uint32)
+    pointers = matrix.indptr.astype(np.uint32)
+    return LoweredProjection(
+        kind, weights, bound, shift, pointers=pointers, targets=indices, pool=pool
+    )
+
+
+def _pack_quads(
+    matrix: csr_array,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint16], NDArray[np.int8]]:
+    """Pad every row to quads; a padding synapse has weight 0 and a target its quad lacks."""
+    lengths = np.diff(matrix.indptr)
+    n_quads = -(-lengths // 4)
+    pointers = np.zeros(lengths.size + 1, np.int64)
+    np.cumsum(n_quads, out=pointers[1:])
+    row = np.repeat(np.arange(lengths.size), lengths)
+    place = np.arange(matrix.indices.size) - np.repeat(matrix.indptr[:-1], lengths)
+    place = place + 4 * pointers[row]
+    targets = np.full(4 * int(pointers[-1]), -1, np.int64)
+    weights = np.zeros(targets.size, np.int8)
+    targets[place] = matrix.indices
+    weights[place] = matrix.data
+    quads = targets.reshape(-1, 4)
+    partial = np.flatnonzero((quads < 0).any(axis=1))
+    used = (quads[partial, :, None] == np.arange(4)).any(axis=1)
+    free = np.argmin(used, axis=1)
+    quads[partial] = np.where(quads[partial] < 0, free[:, None], quads[partial])
+    return pointers.astype(np.uint32), targets.astype(np.uint16), weights
