@@ -1,7 +1,7 @@
 """Rules of a chip file that need two keys at once: geometry, memory, arithmetic, constraints.
 
-The checks run on the raw document, also where the schema has found wrong types, so that one look
-shows everything that is wrong; a check whose operands have wrong types stays silent.
+The checks run on what the schema has left of the document: every key that is there has its type,
+but any key may be missing. One look shows everything that is wrong.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ RULE_PARAMETERS: Mapping[str, Mapping[str, type]] = {
     "routing-entries": {"max_entries": int},
     "core-order": {},
 }
+
+_TYPE_NAMES = {int: "a positive integer", list: "a list", bool: "true or false"}
 
 #: What a chip that runs networks must say about its arithmetic instead of inheriting a default.
 STATED_ARITHMETIC = (
@@ -101,7 +103,7 @@ def _check_cores(document: Table) -> Iterator[Problem]:
         budget, soft = table(group, "budget"), table(group, "soft_budget")
         for resource, limit in soft.items():
             hard = budget.get(resource)
-            if isinstance(limit, int) and isinstance(hard, int) and limit > hard:
+            if hard is not None and limit > hard:
                 key = ("cores", name, "soft_budget", resource)
                 yield Problem(
                     key, f"is above the budget of {hard}", limit, None, "chip.soft-budget"
@@ -118,7 +120,7 @@ def _check_mesh(document: Table, groups: Table) -> Iterator[Problem]:
     sizes: list[Any] = [mesh.get("width"), mesh.get("height"), mesh.get("cores_per_tile", 1)]
     counts: list[Any] = [table(groups, name).get("count") for name in groups]
     unused: Any = mesh.get("unused_cores", 0)
-    if not all(isinstance(n, int) and not isinstance(n, bool) for n in [*sizes, *counts, unused]):
+    if None in (*sizes, *counts):
         return
     width, height, per_tile = sizes
     positions, n_cores = width * height * per_tile, sum(counts)
@@ -131,12 +133,7 @@ def _check_mesh(document: Table, groups: Table) -> Iterator[Problem]:
         hint = f"mesh.unused_cores = {left}" if left > 0 else "a larger mesh or fewer cores"
         yield Problem(("mesh",), reason, n_cores + unused, hint, "chip.cores-mesh")
     port = mesh.get("port", [0, 0])
-    if (
-        isinstance(port, list)
-        and len(port) == 2
-        and all(isinstance(p, int) for p in port)
-        and not (0 <= port[0] < width and 0 <= port[1] < height)
-    ):
+    if not (port[0] < width and port[1] < height):
         reason = f"is outside the {width} x {height} mesh"
         yield Problem(("mesh", "port"), reason, port, None, "chip.port")
 
@@ -157,20 +154,19 @@ def _check_arithmetic(document: Table) -> Iterator[Problem]:
     if not spec:
         return
     low, high = spec.get("weight_min", -127), spec.get("weight_max", 127)
-    if isinstance(low, int) and isinstance(high, int) and not (low <= 0 <= high and low < high):
+    if not low <= 0 <= high or low == high:
         reason = f"weight_min {low} and weight_max {high} must enclose 0"
         yield Problem(("arithmetic", "weight_min"), reason, low, None, "chip.weight-range")
     for name in ("weight_exponent", "bias_exponent"):
         pair = spec.get(name)
-        if isinstance(pair, list) and len(pair) == 2 and pair[0] > pair[1]:
+        if pair is not None and pair[0] > pair[1]:
             reason = "must be [smallest, largest]"
             yield Problem(("arithmetic", name), reason, pair, None, "chip.order")
     state, decays = spec.get("state", "int"), spec.get("decays", [])
-    if isinstance(decays, list):
-        for kind in decays:
-            if (kind == "float") != (state == "float32") and kind in ("float", "mulshift", "shift"):
-                reason = f"a decay that {state} states do not have"
-                yield Problem(("arithmetic", "decays"), reason, kind, None, "chip.decay")
+    for kind in decays:
+        if (kind == "float") != (state == "float32") and kind in ("float", "mulshift", "shift"):
+            reason = f"a decay that {state} states do not have"
+            yield Problem(("arithmetic", "decays"), reason, kind, None, "chip.decay")
     names = [f.name for f in fields(ArithmeticSpec)]
     for name in table(spec, "citations"):
         if name not in names:
@@ -192,9 +188,7 @@ def _check_encodings(document: Table) -> Iterator[Problem]:
         encoding = table(encodings, name)
         for field in ("weight_bits", "index_bits"):
             widths = encoding.get(field)
-            if not (isinstance(widths, list) and all(isinstance(w, int) for w in widths)):
-                continue
-            if sorted(set(widths)) != widths:
+            if widths is not None and sorted(set(widths)) != widths:
                 key = ("encodings", name, field)
                 yield Problem(key, "must ascend without repeats", widths, None, "chip.order")
         if encoding.get("kind") == "sparse" and encoding.get("index_bits", [0]) == [0]:
@@ -213,10 +207,10 @@ def _check_rules(document: Table) -> Iterator[Problem]:
         for parameter, wanted in expected.items():
             value = given.get(parameter)
             if value is None:
-                hint = f"a {wanted.__name__}"
+                hint = _TYPE_NAMES[wanted]
                 yield Problem((*place, parameter), "missing key", None, hint, "chip.missing-key")
             elif type(value) is not wanted or (isinstance(value, int) and value < 1):
-                reason = f"must be a positive {wanted.__name__}".replace("positive list", "list")
+                reason = f"must be {_TYPE_NAMES[wanted]}"
                 yield Problem((*place, parameter), reason, value, None, "chip.type")
         for parameter in given:
             if parameter not in expected:
@@ -241,8 +235,7 @@ def _check_kind(document: Table) -> Iterator[Problem]:
         key = ("arithmetic", "family")
         yield Problem(key, "an executable chip needs a family", "none", hint, "chip.choice")
     board = table(document, "board")
-    sides = [board.get("width", 1), board.get("height", 1)]
-    n_chips = sides[0] * sides[1] if all(isinstance(s, int) for s in sides) else 1
+    n_chips = board.get("width", 1) * board.get("height", 1)
     if document.get("describes") == "chip" and n_chips > 1:
         reason = f"is one chip, but [board] has {n_chips}"
         yield Problem(("describes",), reason, "chip", "describes = 'board'", "chip.board")

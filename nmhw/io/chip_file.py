@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,9 +12,10 @@ from typing import Any
 
 from nmhw.io.chip_build import build_chip
 from nmhw.io.chip_checks import find_contradictions
+from nmhw.io.chip_complaints import find_schema_problems
 from nmhw.io.chip_document import Document, packaged_files, read_document
 from nmhw.io.chip_problems import ChipFileProblems, Problem
-from nmhw.io.chip_schema import chip_json_schema, find_schema_problems
+from nmhw.io.chip_schema import chip_json_schema
 from nmhw.io.chip_vary import apply_changes
 from nmhw.values.chip import ChipSpec
 
@@ -123,12 +125,29 @@ def write_chip_schema(path: str | Path | None = None) -> str:
 
 
 def _validate(document: Document, label: str) -> ChipSpec:
-    problems = [*find_schema_problems(document), *find_contradictions(document)]
+    problems = find_schema_problems(document)
+    refused = [problem.key for problem in problems]
+    for problem in find_contradictions(_without_keys(document, refused)):
+        if not any(problem.key[: len(key)] == key for key in refused):
+            problems.append(problem)
     if problems:
         raise ChipFileProblems(label, _without_repeats(document, problems))
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     return build_chip(document, path=label, sha256=digest)
+
+
+def _without_keys(document: Document, keys: list[tuple[str | int, ...]]) -> Document:
+    """Return the document without what the schema refused: all that is left has its type."""
+    sound: Document = copy.deepcopy(document)
+    for key in keys:
+        path = key[: next((i for i, part in enumerate(key) if isinstance(part, int)), len(key))]
+        node: Any = sound
+        for part in path[:-1]:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(path[-1], None)
+    return sound
 
 
 def _without_repeats(document: Document, problems: list[Problem]) -> list[Problem]:

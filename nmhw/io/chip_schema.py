@@ -1,21 +1,18 @@
-"""The schema of a chip file: pydantic models, and their complaints as readable problems.
+"""The schema of a chip file as pydantic models; pydantic is imported only here.
 
-pydantic is imported only here. Defaults of the arithmetic, the encodings and the rest live in
-``nmhw.values.chip``; here a field that is not set stays unset. The models know types, ranges and
-names; what needs two keys at once is in ``nmhw.io.chip_checks``.
+The models know types, ranges and names. Their complaints become readable in
+``nmhw.io.chip_complaints``; what needs two keys at once is in ``nmhw.io.chip_checks``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from nmhw.io.chip_problems import Problem, suggest
+from nmhw.io.chip_problems import suggest
 from nmhw.values.chip import EVENT_KINDS, Basis, Grade
-
-Key = tuple[str | int, ...]
 
 #: Event kinds and the prefixes that may price several of them at once.
 COST_KINDS = tuple(dict.fromkeys([*(k.split(".")[0] for k in EVENT_KINDS), *EVENT_KINDS]))
@@ -65,7 +62,7 @@ FAMILIES = (
 def _one_of(choices: tuple[str, ...]) -> BeforeValidator:
     def check(value: Any) -> Any:
         if isinstance(value, str) and value not in choices:
-            raise ValueError(f"unknown name; {suggest(value, choices)}")
+            raise ValueError(suggest(value, choices))
         return value
 
     return BeforeValidator(check)
@@ -297,102 +294,10 @@ def chip_json_schema() -> dict[str, Any]:
     return ChipModel.model_json_schema()
 
 
-def find_schema_problems(document: Mapping[str, Any]) -> list[Problem]:
-    """Return what the models refuse: unknown keys, missing keys, types, ranges, names."""
+def find_complaints(document: Mapping[str, Any]) -> list[Any]:
+    """Return pydantic's complaints about a document, as records with type, loc, msg and input."""
     try:
         ChipModel.model_validate(dict(document))
     except ValidationError as error:
-        return [_translate(e) for e in error.errors(include_url=False)]
+        return list(error.errors(include_url=False))
     return []
-
-
-def _translate(error: Any) -> Problem:
-    kind, context = error["type"], error.get("ctx", {})
-    key = tuple(part for part in error["loc"] if part != "[key]")
-    value, hint = error["input"], None
-    if kind == "extra_forbidden":
-        known = _known_keys(key[:-1])
-        hint = suggest(key[-1], known)
-        if isinstance(value, dict):
-            value = None
-        return Problem(key, "unknown key", value, hint, "chip.unknown-key")
-    if kind == "missing":
-        return Problem(key, "missing key", None, _describe(key), "chip.missing-key")
-    if kind == "finite_number":
-        return Problem(key, "must be a finite number", value, None, "chip.not-finite")
-    if kind in ("greater_than_equal", "greater_than"):
-        bound = context.get("ge", context.get("gt"))
-        word = "at least" if kind == "greater_than_equal" else "greater than"
-        negative = isinstance(value, int | float) and value < 0 and not bound
-        reason = "must not be negative" if negative else f"must be {word} {bound}"
-        return Problem(key, reason, value, None, "chip.negative" if negative else "chip.range")
-    if kind == "less_than_equal":
-        return Problem(key, f"must be at most {context['le']}", value, None, "chip.range")
-    if kind == "literal_error":
-        expected = str(context["expected"])
-        choices = [c.strip("' ") for c in expected.replace(" or ", ", ").split(", ")]
-        hint = suggest(value, choices)
-        rule = "chip.unknown-key" if key and value == key[-1] else "chip.choice"
-        return Problem(key, "not one of the allowed values", value, hint, rule)
-    if kind == "value_error":
-        reason, _, hint = str(context["error"]).partition("; ")
-        rule = "chip.unknown-key" if key and value == key[-1] else "chip.choice"
-        if rule == "chip.unknown-key":
-            return Problem(key, "unknown key", None, hint, rule)
-        return Problem(key, reason, value, hint, rule)
-    if kind == "string_pattern_mismatch":
-        reason = "must be lower-case letters, digits, '.', '_' or '-'"
-        return Problem(key, reason, value, None, "chip.name")
-    if kind in ("too_short", "too_long", "string_too_short"):
-        reason = str(error["msg"]).split("after validation")[0].strip()
-        return Problem(key, reason.lower(), value, None, "chip.length")
-    reason = str(error["msg"]).removeprefix("Input should be ")
-    return Problem(key, f"wrong type: expected {reason}", value, None, "chip.type")
-
-
-def _model_at(key: Key) -> Any:
-    """Return the model class of the table at ``key``, or None where keys are free names."""
-    model: Any = ChipModel
-    skip_name = False
-    for part in key:
-        if skip_name:
-            skip_name = False
-            continue
-        if model is None or part not in model.model_fields:
-            return None
-        annotation = model.model_fields[part].annotation
-        found = [a for a in (annotation, *_nested(annotation)) if _is_model(a)]
-        skip_name = bool(found) and not _holds_directly(annotation)
-        model = found[0] if found else None
-    return None if skip_name else model
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _nested(annotation: Any) -> list[Any]:
-    inner: list[Any] = []
-    for argument in get_args(annotation):
-        inner += [argument, *_nested(argument)]
-    return inner
-
-
-def _holds_directly(annotation: Any) -> bool:
-    return _is_model(annotation) or (
-        any(_is_model(a) for a in get_args(annotation) if a)
-        and (getattr(annotation, "__origin__", None) not in (dict, list))
-    )
-
-
-def _known_keys(key: Key) -> list[str]:
-    model = _model_at(key)
-    return list(model.model_fields) if model is not None else []
-
-
-def _describe(key: Key) -> str | None:
-    model = _model_at(key[:-1])
-    if model is None or key[-1] not in model.model_fields:
-        return None
-    text = model.model_fields[key[-1]].description
-    return str(text) if text else None

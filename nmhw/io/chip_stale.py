@@ -15,6 +15,7 @@ Document = dict[str, Any]
 _SYNAPSES = ("synop",)
 _NEURONS = ("neuron",)
 _WHOLE_CHIP = ("static", "reset", "load")
+_EVERYTHING = (*_SYNAPSES, *_NEURONS, "axon", "hop", "link", "timestep", "host", *_WHOLE_CHIP)
 
 #: Changed budget of a core -> event kinds (or "static") whose price depends on that memory.
 BUDGET_EFFECTS: Mapping[str, tuple[str, ...]] = {
@@ -89,11 +90,9 @@ def _effects(parent: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterator[t
         before, after = _get(parent, "cores", group, "count"), _get(merged, "cores", group, "count")
         if before != after:
             yield from _each(_WHOLE_CHIP, f"number of {group}s", before, after)
-    for field in ("node_nm",):
-        before, after = parent.get(field), merged.get(field)
-        if before != after:
-            everything = (*_SYNAPSES, *_NEURONS, "axon", "hop", "timestep", *_WHOLE_CHIP)
-            yield from _each(everything, field, before, after)
+    before, after = parent.get("node_nm"), merged.get("node_nm")
+    if before != after:
+        yield from _each(_EVERYTHING, "node_nm", before, after)
     before, after = _table(parent, "memory"), _table(merged, "memory")
     if before != after:
         yield from _each((*_SYNAPSES, *_NEURONS, *_WHOLE_CHIP), "memory", before, after)
@@ -167,10 +166,11 @@ def _mark_sync(
     points = [p for p in sync["points"] if isinstance(p, dict) and isinstance(p.get("tiles"), int)]
     if not points:
         return
-    if _get(parent, "mesh", "cores_per_tile") != _get(merged, "mesh", "cores_per_tile"):
-        reason = "mesh.cores_per_tile changed"
-        sync["points"] = [without_value(p, reason) for p in points]
-        return
+    for path in (("mesh", "cores_per_tile"), ("node_nm",)):
+        if _get(parent, *path) != _get(merged, *path):
+            reason = f"{'.'.join(path)} changed"
+            sync["points"] = [without_value(p, reason) for p in points]
+            return
     had, has = _n_tiles(parent), _n_tiles(merged)
     if had is not None and has is not None and has > had:
         reason = f"the barrier was measured on at most {had} tiles"

@@ -95,9 +95,13 @@ def _count_cores(
             hint=f"cores={{'NAME': {{'count': n}}}} with {groups}",
         )
     mesh = {**base["mesh"], **nested.get("mesh", {})}
-    width, height, per_tile = mesh["width"], mesh["height"], mesh.get("cores_per_tile", 1)
+    sides = [mesh["width"], mesh["height"], mesh.get("cores_per_tile", 1)]
+    unused = nested.get("mesh", {}).get("unused_cores", 0)
+    if not all(type(n) is int and n > 0 for n in sides) or type(unused) is not int:
+        return  # the schema says what is wrong with the mesh
+    width, height, per_tile = sides
     if cores is None:
-        cores = width * height * per_tile
+        cores = width * height * per_tile - unused
     elif not is_mesh_given:
         height = max(height, -(-cores // (width * per_tile)))
         _put(nested, ("mesh",), {"height": height})
