@@ -21,7 +21,7 @@ _DESCRIPTOR = struct.Struct("<IQI")  # length, address of the collection, index 
 _COLLECTION = struct.Struct("<4sB3xQ")  # signature, version, size
 _OBJECT = struct.Struct("<HH4xQ")  # index, reference count, size
 _UNDEFINED = 0xFFFFFFFFFFFFFFFF
-_DEFLATE, _SHUFFLE = 1, 2
+_DEFLATE = 1
 
 
 class DamagedStrings(ValueError):
@@ -134,10 +134,10 @@ def _one_chunk(dataset: Any, n_bytes: int) -> bytes:
     # more than one chunk, or one with padding inside the rows, would need reassembly
     if dataset.get_num_chunks() != 1 or chunk[0] < shape[0] or chunk[1:] != shape[1:]:
         raise DamagedStrings("text spread over several chunks is not supported")
-    data = dataset.read_direct_chunk((0,) * len(shape))[1]
-    if plist.get_nfilters():
-        limit = math.prod(chunk) * _DESCRIPTOR.size
-        for position in reversed(range(plist.get_nfilters())):
+    skipped, data = dataset.read_direct_chunk((0,) * len(shape))
+    limit = math.prod(chunk) * _DESCRIPTOR.size
+    for position in reversed(range(plist.get_nfilters())):
+        if not skipped >> position & 1:  # a filter that failed when writing is marked as skipped
             data = _undo(plist.get_filter(position)[0], data, limit)
     if len(data) < n_bytes:
         raise DamagedStrings("a chunk is too short")
@@ -150,7 +150,4 @@ def _undo(code: int, data: bytes, limit: int) -> bytes:
             return zlib.decompressobj().decompress(data, limit)
         except zlib.error as error:
             raise DamagedStrings(f"bad compression ({error})") from error
-    if code == _SHUFFLE:
-        planes = np.frombuffer(data, np.uint8).reshape(_DESCRIPTOR.size, -1)
-        return planes.T.tobytes()
     raise DamagedStrings(f"text under filter {code} is not supported")
