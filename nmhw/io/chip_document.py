@@ -17,6 +17,9 @@ from nmhw.io.chip_stale import drop_stale_prices
 
 Document = dict[str, Any]
 
+#: Folder that packaged files are labeled with; a label loads as the name does.
+PACKAGED = "nmhw/hwconfigs/"
+
 #: Tables of a cost table whose entries are figures: replaced as a whole, never mixed field by
 #: field, because value and provenance belong together.
 FIGURE_TABLES = ("energy_pj", "latency_ns", "static_w")
@@ -40,6 +43,8 @@ def locate(name_or_path: str | Path, beside: Path | None = None) -> tuple[Traver
         Folder that relative paths start from (of the file whose ``extends`` is resolved).
     """
     text = str(name_or_path)
+    if text.startswith(PACKAGED) and not Path(text).exists():
+        text = name_or_path = text.removeprefix(PACKAGED).removesuffix(".toml")
     is_path = isinstance(name_or_path, Path) or "/" in text or "\\" in text
     if not is_path and not text.endswith(".toml"):
         known = packaged_files()
@@ -47,7 +52,7 @@ def locate(name_or_path: str | Path, beside: Path | None = None) -> tuple[Traver
             raise ChipFileError(
                 "no such chip", got=repr(text), hint=suggest(text, known), rule="chip.unknown"
             )
-        return known[text], f"nmhw/hwconfigs/{text}.toml"
+        return known[text], f"{PACKAGED}{text}.toml"
     path = Path(text) if beside is None else beside / text
     if not path.is_file():
         near = suggest(path.stem, packaged_files())

@@ -13,7 +13,7 @@ from typing import Any
 from nmhw.io.chip_build import build_chip
 from nmhw.io.chip_checks import find_contradictions
 from nmhw.io.chip_complaints import find_schema_problems
-from nmhw.io.chip_document import Document, packaged_files, read_document
+from nmhw.io.chip_document import Document, fill_defaults, packaged_files, read_document
 from nmhw.io.chip_problems import ChipFileProblems, Problem
 from nmhw.io.chip_schema import chip_json_schema
 from nmhw.io.chip_vary import apply_changes
@@ -62,6 +62,17 @@ def load_chip(name_or_path: str | Path) -> ChipSpec:
     """
     document, label = read_document(name_or_path)
     return _validate(document, label)
+
+
+def restore_chip(document: Mapping[str, Any], label: str) -> ChipSpec:
+    """Return the chip of a stored ``ChipSpec.document``, for example that of a variant.
+
+    Raises
+    ------
+    ChipFileError
+        When the document does not fit today's schema; ``label`` says where it came from.
+    """
+    return _validate(fill_defaults(document), label)
 
 
 def list_chips() -> list[ChipSummary]:

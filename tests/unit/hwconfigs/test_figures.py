@@ -141,6 +141,7 @@ BUDGETS = {
         "synapse_bits": 16384 * 64,
         "neuron_profiles": 32,
         "threshold_profiles": 16,
+        "synapse_formats": 16,
     },
     "spinnaker2": {"neurons": 1000, "memory_bits": 128 * 1024 * 8},
 }

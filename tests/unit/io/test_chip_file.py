@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmhw.errors import ChipFileError
-from nmhw.io.chip_file import list_chips, load_chip, write_chip_schema
+from nmhw.io.chip_file import list_chips, load_chip, restore_chip, write_chip_schema
 from nmhw.values.chip import ChipSpec
 
 CHILD = """
@@ -37,6 +37,21 @@ def figures(table):
     yield from table.latency_ns.values()
     yield from table.static_w.values()
     yield from (figure for _, figure in table.sync.points)
+
+
+@pytest.mark.parametrize("name", ["generic", "loihi1-nahuku"])
+def test_the_label_of_a_packaged_chip_loads_as_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chip = load_chip(name)
+    assert load_chip(chip.path) == chip
+
+
+def test_a_variant_is_restored_from_its_stored_document():
+    variant = load_chip("loihi1-nahuku").with_(mesh=(4, 2), arithmetic={"v_bits": 16})
+    stored = json.loads(json.dumps(variant.document))
+    restored = restore_chip(stored, "result.json")
+    assert (restored.name, restored.sha256) == (variant.name, variant.sha256)
+    assert restored.costs == variant.costs
 
 
 def test_list_holds_every_packaged_chip_in_order():
