@@ -1,0 +1,253 @@
+"""What the profile asks of the chip: honoured, approximated and printed, or refused by name.
+
+Must match: reset kind and time, several spikes per step, loop delays, the bias of recurrent
+connections, lower bounds. Approximated and printed: decays, gains, > against >=, weights. A
+refusal names the population, the field, both values and what to do; ``allow`` turns it into a
+printed approximation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from nmhw.errors import UnsupportedError, UsageError
+from nmhw.values.chip import ArithmeticSpec, ChipSpec
+from nmhw.values.discrete import FloatCell
+from nmhw.values.network import Network, Population
+from nmhw.values.notice import Notice
+from nmhw.values.profile import Profile
+from nmhw.values.topology import closing_projections
+
+Reset = Literal["zero", "value", "subtract", "none"]
+Compare = Literal[">", ">="]
+
+#: Fields that ``allow`` accepts, and what is done instead of refusing.
+ALLOWABLE: dict[str, str] = {
+    "reset": "the chip's own reset is used",
+    "reset_delay": "the reset acts before the decay of the step that follows the spike",
+    "multi_spike": "a neuron fires at most as often per step as the chip can",
+    "overshoot_rule": "the comparison uses the membrane as it is",
+    "lower_bound": "the membrane has no lower bound but the state's width",
+    "hop_steps": "loops get longer: every hop takes the chip's step",
+    "delay_steps": "delays are clipped to what the chip has",
+    "recurrent_bias_from_step": "recurrent biases act from the first step on",
+    "bias": "constant drive enters where the chip has a bias, at its steady-state value",
+    "v0": "the membrane starts at 0",
+    "current": "the synaptic current is left out: its charge arrives in one step",
+}
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Collects what is printed, and refuses what is neither honoured nor allowed."""
+
+    chip: ChipSpec
+    allow: frozenset[str]
+    notices: list[Notice] = field(default_factory=list)
+
+    def note(
+        self,
+        rule: str,
+        where: str,
+        text: str,
+        kind: str = "approximation",
+        hint: str | None = None,
+    ) -> None:
+        """Add a notice, once."""
+        notice = Notice(f"quantize.{rule}", where, text, kind, hint)
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+    def refuse(
+        self, name: str, where: str, what: str, *, wanted: object, offered: object, hint: str = ""
+    ) -> None:
+        """Raise UnsupportedError, or note the approximation when ``allow`` names the field."""
+        if name in self.allow:
+            text = f"{what} ({name} {wanted}; the chip has {offered}): {ALLOWABLE[name]}"
+            self.note(f"allow-{name}", where, text)
+            return
+        raise UnsupportedError(
+            f"{self.chip.name} {what}",
+            got=f"{name} {wanted}",
+            limit=offered,
+            where=where,
+            hint=(hint + ", or " if hint else "") + f"--allow {name} ({ALLOWABLE[name]})",
+            rule=f"quantize.{name}",
+        )
+
+
+def check_allow(allow: Iterable[str]) -> frozenset[str]:
+    """Return the set of fields, or refuse one that does not exist."""
+    fields = frozenset([allow] if isinstance(allow, str) else allow)
+    for name in sorted(fields - ALLOWABLE.keys()):
+        known = ", ".join(ALLOWABLE)
+        raise UsageError("nothing of this name can be allowed", got=repr(name), hint=known)
+    return fields
+
+
+@dataclass(frozen=True, slots=True)
+class CellForm:
+    """Which forms of the chip's cell one population uses.
+
+    ``shifts_reset``: v is counted from v_reset, so that the chip's reset to zero does. ``nudge``:
+    LSBs by which the threshold moves because the chip compares the other way.
+    """
+
+    reset: Reset
+    compare: Compare
+    nudge: Literal[-1, 0, 1]
+    max_spikes: int
+    shifts_reset: bool
+    has_lower_bound: bool
+
+
+def agree_on_form(
+    population: Population, cell: FloatCell, profile: Profile, ledger: Ledger
+) -> CellForm:
+    """Return the forms a population uses on the chip.
+
+    Raises
+    ------
+    UnsupportedError
+        For a reset, a reset time, multi-spike, the overshoot rule or a lower bound that the chip
+        does not have and ``allow`` does not name.
+    """
+    arithmetic = ledger.chip.arithmetic
+    compare, nudge = _compare(profile, arithmetic)
+    if not cell.is_spiking:
+        return CellForm("none", compare, 0, 1, False, _lower_bound(population, cell, ledger))
+    if nudge:
+        text = (
+            f"the chip fires on v {compare} threshold, the profile on v {profile.compare} threshold"
+        )
+        ledger.note("compare", population.name, f"{text}: the threshold moves by one LSB at most")
+    if population.model.kind == "threshold":
+        return CellForm("none", compare, nudge, 1, False, False)
+    reset = _reset(population, cell, profile, ledger)
+    _check_reset_time(population, cell, profile, ledger)
+    if profile.overshoot_rule and profile.reset == "subtract":
+        ledger.refuse(
+            "overshoot_rule",
+            population.name,
+            "has no comparison that depends on the last step's spike",
+            wanted="True",
+            offered="a plain comparison",
+        )
+    return CellForm(
+        reset="zero" if reset == "shifted" else reset,
+        compare=compare,
+        nudge=nudge,
+        max_spikes=_max_spikes(population, profile, ledger),
+        shifts_reset=reset == "shifted",
+        has_lower_bound=_lower_bound(population, cell, ledger),
+    )
+
+
+def check_recurrent_bias(network: Network, profile: Profile, ledger: Ledger) -> None:
+    """Refuse a profile whose recurrent biases start late, if the network has such biases."""
+    if profile.recurrent_bias_from_step == 0:
+        return
+    closing = closing_projections(network)
+    for p in network.projections:
+        if p.name in closing and p.bias is not None and np.any(p.bias):
+            ledger.refuse(
+                "recurrent_bias_from_step",
+                f"{p.target} ({p.name})",
+                "adds every bias from the first step on",
+                wanted=profile.recurrent_bias_from_step,
+                offered=0,
+                hint="recurrent_bias_from_step=0 in the profile",
+            )
+
+
+def _compare(profile: Profile, arithmetic: ArithmeticSpec) -> tuple[Compare, Literal[-1, 0, 1]]:
+    if profile.compare in arithmetic.compares:
+        return profile.compare, 0
+    # v >= t and v > t - 1 are the same in integers
+    return (">", -1) if profile.compare == ">=" else (">=", 1)
+
+
+def _reset(
+    population: Population, cell: FloatCell, profile: Profile, ledger: Ledger
+) -> Literal["zero", "value", "subtract", "none", "shifted"]:
+    has = ledger.chip.arithmetic.resets
+    wanted: Reset = profile.reset
+    if wanted in ("zero", "value"):
+        wanted = "value" if np.any(cell.v_reset) else "zero"
+    if wanted in has:
+        return wanted
+    if wanted == "zero" and "value" in has:
+        return "value"
+    if wanted == "value" and "zero" in has and not profile.multi_spike:
+        text = (
+            "v is counted from v_reset, so that the chip's reset to zero does; "
+            "probes of v show v - v_reset"
+        )
+        ledger.note("reset-value", population.name, text, "assumption")
+        return "shifted"
+    names = {"zero": "hard reset to zero", "value": "reset to v_reset", "none": "no reset"}
+    what = f"does not have the profile's {names.get(wanted, 'soft reset (by subtraction)')}"
+    if wanted == "subtract" and ledger.chip.arithmetic.family == "loihi":
+        what += " until its two-compartment lowering exists"
+    offered = ", ".join(has)
+    hint = "a profile or chip whose resets agree"
+    ledger.refuse("reset", population.name, what, wanted=wanted, offered=offered, hint=hint)
+    return next(r for r in ("zero", "subtract", "value", "none") if r in has)  # type: ignore[return-value]
+
+
+def _check_reset_time(
+    population: Population, cell: FloatCell, profile: Profile, ledger: Ledger
+) -> None:
+    """A late reset equals a reset at once with a later spike, unless it comes behind a decay."""
+    if not profile.reset_delay or profile.reset != "subtract" or cell.has_current:
+        return
+    if np.all(cell.v_keep == 1):
+        return
+    ledger.refuse(
+        "reset_delay",
+        population.name,
+        "cannot subtract the threshold behind the decay of the next step",
+        wanted=profile.reset_delay,
+        offered="0",
+        hint="reset_delay=0 in the profile",
+    )
+
+
+def _max_spikes(population: Population, profile: Profile, ledger: Ledger) -> int:
+    limit = ledger.chip.arithmetic.max_spikes_per_step
+    if not profile.multi_spike:
+        return 1
+    if limit == 1:
+        ledger.refuse(
+            "multi_spike",
+            population.name,
+            "makes at most one spike per neuron and step",
+            wanted="True",
+            offered="1 spike",
+            hint="multi_spike=False in the profile",
+        )
+        return 1
+    text = f"at most {limit} spikes per neuron and step (the profile knows no limit)"
+    ledger.note("multi-spike", population.name, text)
+    return limit
+
+
+def _lower_bound(population: Population, cell: FloatCell, ledger: Ledger) -> bool:
+    if not np.any(np.isfinite(cell.v_min)):
+        return False
+    # no field of a chip file states a programmable bound; the reference chip has every feature
+    if ledger.chip.arithmetic.family in ("generic", "speck"):
+        return True
+    ledger.refuse(
+        "lower_bound",
+        population.name,
+        "has no programmable lower bound of the membrane",
+        wanted=f"{float(cell.v_min.max()):.6g}",
+        offered="none",
+        hint="lower_bound=none in the profile",
+    )
+    return False

@@ -1,0 +1,86 @@
+"""Given integers: users (and published traces) say what the registers hold.
+
+``explicit={"population or projection": {field: value}}``; values are scalars or one per neuron.
+
+| population field | meaning |
+|---|---|
+| threshold | mantissa; the threshold is mantissa << threshold_shift of the chip (vth on Loihi) |
+| v_decay, u_decay | decay registers dv, du: keep = 2^decay_bits - d (du: - the chip's offset) |
+| v_keep, u_keep | the factor out of 2^decay_bits itself |
+| v_shift, u_shift | x - (x >> k) |
+| bias_mantissa, bias_exponent | bias on the membrane: mantissa << exponent |
+| current_bias_mantissa, current_bias_exponent | the same on the synaptic current |
+| v_reset, v0 | in least significant bits of the membrane |
+| refractory_steps | whole steps |
+| scale | membrane LSBs per unit of the author's v (default: threshold / float threshold) |
+
+| projection field | meaning |
+|---|---|
+| weight | mantissa: one for all synapses, or an array (see below) |
+| exponent | left shift of the summed weights |
+| bits, sign_mode | of the stored weights (default: full width; a mode that holds them) |
+
+An array of weights has the shape of NIR: (out, in) for matrices, (out, in / groups, h, w) for
+kernels; sparse weights come as a scipy matrix (source, target) or in its row order.
+
+What is not given comes from the float network at the population's scale. Every value is checked
+against the chip's grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.errors import UsageError
+from nmhw.values.network import Network
+
+Explicit = Mapping[str, Any]
+Ints = NDArray[np.int64]
+
+POPULATION_FIELDS = (
+    "threshold", "v_decay", "u_decay", "v_keep", "u_keep", "v_shift", "u_shift",
+    "bias_mantissa", "bias_exponent", "current_bias_mantissa", "current_bias_exponent",
+    "v_reset", "v0", "refractory_steps", "scale",
+)  # fmt: skip
+PROJECTION_FIELDS = ("weight", "exponent", "bits", "sign_mode")
+
+
+def check_names(explicit: Mapping[str, Explicit], network: Network) -> None:
+    """Refuse names of no population or projection, and fields that they do not have."""
+    tables: dict[str, tuple[str, ...]] = {p.name: POPULATION_FIELDS for p in network.populations}
+    tables |= {p.name: tables.get(p.name, ()) + PROJECTION_FIELDS for p in network.projections}
+    for name, entry in explicit.items():
+        if name not in tables:
+            hint = "one of " + ", ".join(tables)
+            raise UsageError(
+                "explicit: no such population or projection", got=repr(name), hint=hint
+            )
+        for field in entry:
+            if field not in tables[name]:
+                hint = "one of " + ", ".join(tables[name])
+                raise UsageError("explicit: no such field", got=field, where=name, hint=hint)
+
+
+def whole_numbers(name: str, field: str, value: Any, n: int | None, low: int, high: int) -> Ints:
+    """Return whole numbers (n,) within low..high (any shape with n None), or refuse."""
+    where = f"{name}: {field}"
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or not np.all(array == np.rint(array)):
+        raise UsageError("must be whole numbers", got=value, where=where, rule="quantize.explicit")
+    if n is not None:
+        if array.size not in (1, n):
+            raise UsageError(
+                "wrong number of values", got=array.size, limit=f"1 or {n}", where=where
+            )
+        array = np.broadcast_to(array.ravel(), (n,))
+    if array.size and (array.min() < low or array.max() > high):
+        worst = array.min() if array.min() < low else array.max()
+        raise UsageError(
+            "outside the chip's grid", got=worst.item(), limit=f"{low}..{high}", where=where,
+            rule="quantize.explicit",
+        )  # fmt: skip
+    return array.astype(np.int64)

@@ -1,0 +1,186 @@
+"""Integer families (loihi, generic): one population on the chip's grids."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.mappers.quantize.contract import Ledger
+from nmhw.mappers.quantize.explicit_population import explicit_registers
+from nmhw.mappers.quantize.explicit_projection import explicit_weights
+from nmhw.mappers.quantize.grid import (
+    WeightGrid,
+    pack_weights,
+    pick_grid,
+)
+from nmhw.mappers.quantize.loss import WeightError, layer_loss, leak_error, weight_error
+from nmhw.mappers.quantize.lower import LoweredProjection
+from nmhw.mappers.quantize.part import (
+    Part,
+    QuantizedPart,
+    build_projection,
+    compact,
+    profile_numbers,
+)
+from nmhw.mappers.quantize.registers import Registers, nudge_threshold, registers_at_scale
+from nmhw.mappers.quantize.scales import Incoming, choose_scale, fit_exponents
+from nmhw.values.chip import ArithmeticSpec
+from nmhw.values.quantized import CellSpec, LayerLoss, QuantizedPopulation, QuantizedProjection
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
+    """Quantize one population and its projections for a chip with integer states."""
+    arithmetic = ledger.chip.arithmetic
+    gained = [p.with_gain(part.cell.gain) for p in part.incoming]
+    grids = [pick_grid(arithmetic, p.weights) for p in gained]
+    incoming = Incoming([p.peak() for p in gained], grids, channels(gained, part.cell.size))
+    automatic = automatic_registers(part, incoming, ledger)
+    registers = explicit_registers(part, automatic[0], ledger.chip)
+    exponents = automatic[1]
+    if registers is not automatic[0]:
+        exponents = fit_exponents(registers.scale, incoming, 0, arithmetic)
+    projections, errors = [], []
+    for k, projection in enumerate(gained):
+        if part.is_literal or projection.name in part.explicit_weights:
+            built = explicit_weights(part, part.incoming[k], part.delays[k], registers, ledger.chip)
+            projections.append(built)
+            continue
+        built, error = quantize_weights(
+            projection, grids[k], exponents[k], registers.scale, part, part.delays[k], arithmetic
+        )
+        projections.append(built)
+        errors.append(error)
+    population = build_population(part, registers, arithmetic)
+    loss = None
+    if registers is automatic[0] and len(errors) == len(gained):
+        loss = _loss(part, registers, errors)
+        _note_losses(part, registers, loss.clipped_weights_fraction, ledger)
+    return QuantizedPart(population, tuple(projections), loss)
+
+
+def channels(projections: list[LoweredProjection], n: int) -> Ints:
+    """Number the neurons (n,) that must share a scale: the channels of shared kernels."""
+    runs = {p.n_positions for p in projections if p.storage == "conv"}
+    if len(runs) > 1:  # kernels of different outlines: one scale serves all
+        return np.zeros(n, np.int64)
+    return np.arange(n, dtype=np.int64) // (runs.pop() if runs else 1)
+
+
+def automatic_registers(
+    part: Part, incoming: Incoming, ledger: Ledger
+) -> tuple[Registers, tuple[int, ...]]:
+    """Return the registers that the float network asks for, and one exponent per projection."""
+    cell, arithmetic = part.cell, ledger.chip.arithmetic
+    choice = choose_scale(cell, incoming, part.bounds, ledger.chip)
+    if choice.overflow > 1 and not part.is_literal and not part.explicit:
+        modes = f"u {arithmetic.u_overflow}s, v {arithmetic.v_overflow}s"
+        worst = "no bound is known" if np.isinf(choice.overflow) else f"{choice.overflow:.3g} times"
+        text = (
+            f"if every source fired in every step, the state would need more than its width "
+            f"({worst}; {modes})"
+        )
+        ledger.note("headroom", part.name, text, "warning", "calibration inputs")
+    registers = registers_at_scale(cell, choice.scale, choice.threshold, arithmetic)
+    if registers.n_clipped_biases:
+        ledger.note("bias", part.name, f"{registers.n_clipped_biases} biases were clipped")
+    return nudge_threshold(registers, cell, arithmetic), choice.exponents
+
+
+def quantize_weights(
+    projection: LoweredProjection,
+    grid: WeightGrid,
+    exponent: int,
+    scale: Floats,
+    part: Part,
+    delay_steps: int,
+    arithmetic: ArithmeticSpec,
+) -> tuple[QuantizedProjection, WeightError]:
+    """Round one projection (weights in membrane units) to its grid."""
+    unit = 2.0 ** (arithmetic.input_shift + exponent)
+    wanted = projection.multiply(scale / unit)
+    integers, clipped = grid.round(wanted, arithmetic.weight_rounding)
+    stored, packed = pack_weights(integers)
+    back = replace(projection, weights=integers.astype(np.float64)).multiply(unit / scale)
+    error = weight_error(projection.weights, back, clipped)
+    per_unit = scale * part.cell.gain / unit / (1 << packed)
+    built = build_projection(
+        projection, stored, exponent + packed, delay_steps, grid, compact(per_unit)
+    )
+    return built, error
+
+
+def build_population(
+    part: Part, registers: Registers, arithmetic: ArithmeticSpec
+) -> QuantizedPopulation:
+    """Return the population with its registers."""
+    cell, form, r = part.cell, part.cell.form, registers
+    spec = CellSpec(
+        state="int",
+        has_current=cell.has_current,
+        is_spiking=cell.is_spiking,
+        u_decay=r.u.kind,
+        v_decay=r.v.kind,
+        decay_bits=arithmetic.decay_bits,
+        rounding=arithmetic.rounding,
+        input_shift=arithmetic.input_shift,
+        u_bits=arithmetic.u_bits,
+        v_bits=arithmetic.v_bits,
+        u_overflow=arithmetic.u_overflow,
+        v_overflow=arithmetic.v_overflow,
+        compare=form.compare,
+        reset=form.reset,
+        reset_delay=1 if part.reset_delay else 0,
+        max_spikes_per_step=form.max_spikes,
+    )
+    return QuantizedPopulation(
+        name=part.name,
+        shape=part.population.shape,
+        spec=spec,
+        u_keep=r.u.code,
+        v_keep=r.v.code,
+        u_bias=r.u_bias,
+        v_bias=r.v_bias,
+        threshold=r.threshold,
+        v_reset=r.v_reset,
+        v0=r.v0,
+        scale=r.scale,
+        profile_index=profile_numbers(r.threshold, r.u.code, r.v.code, r.v_reset),
+        depth=part.depth,
+        v_min=r.v_min,
+        refractory_steps=r.refractory_steps,
+    )
+
+
+def _loss(part: Part, registers: Registers, errors: list[WeightError]) -> LayerLoss:
+    cell = part.cell
+    decays = [(cell.v_keep, registers.v.keep)]
+    if cell.has_current:
+        decays.append((cell.u_keep, registers.u.keep))
+    realized = registers.threshold / registers.scale
+    return layer_loss(part.name, errors, decays, (cell.threshold, realized))
+
+
+def _note_losses(part: Part, registers: Registers, clipped: float, ledger: Ledger) -> None:
+    for state, wanted, code in (
+        ("v", part.cell.v_keep, registers.v),
+        ("u", part.cell.u_keep, registers.u),
+    ):
+        error = leak_error(wanted, code.keep)
+        if error > 0 and (state == "v" or part.cell.has_current):
+            text = (
+                f"{state} keeps {_span(code.keep)} instead of {_span(wanted)} per step "
+                f"({code.kind}; leak off by {error:.2g} at most)"
+            )
+            ledger.note("decay", part.name, text)
+    if clipped:
+        ledger.note("clipped", part.name, f"{clipped:.2%} of the weights were clipped")
+
+
+def _span(values: Floats) -> str:
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"

@@ -1,0 +1,104 @@
+"""Part: one population with everything that ends at it, the unit that quantizers work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.mappers.quantize.cells import MembraneCell
+from nmhw.mappers.quantize.explicit import Explicit
+from nmhw.mappers.quantize.grid import WeightGrid
+from nmhw.mappers.quantize.lower import LoweredProjection
+from nmhw.mappers.quantize.scales import Bounds
+from nmhw.values.discrete import FloatCell
+from nmhw.values.network import Population
+from nmhw.values.quantized import LayerLoss, QuantizedPopulation, QuantizedProjection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What a family's quantizer gets.
+
+    Attributes
+    ----------
+    source : FloatCell
+        Before gains, biases and reset value were folded.
+    cell : MembraneCell
+    incoming : lowered projections, weights in the author's units
+    delays : steps on the chip, one per projection
+    depth, reset_delay : of the population on the chip
+    bounds : Bounds
+        Largest states; only integer families use them.
+    explicit : given integers of the population
+    explicit_weights : given integers by projection name
+    is_literal : bool
+        The network's own numbers are the integers (``make_explicit``).
+    """
+
+    population: Population
+    source: FloatCell
+    cell: MembraneCell
+    incoming: tuple[LoweredProjection, ...]
+    delays: tuple[int, ...]
+    depth: int
+    reset_delay: int
+    bounds: Bounds
+    explicit: Explicit = field(default_factory=dict)
+    explicit_weights: Mapping[str, Explicit] = field(default_factory=dict)
+    is_literal: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the population."""
+        return self.population.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantizedPart:
+    """What a family's quantizer returns; ``loss`` None where given integers replace a float."""
+
+    population: QuantizedPopulation
+    projections: tuple[QuantizedProjection, ...]
+    loss: LayerLoss | None
+
+
+def build_projection(
+    projection: LoweredProjection,
+    stored: NDArray[np.integer[Any]],
+    shift: int,
+    delay_steps: int,
+    grid: WeightGrid,
+    weight_scale: NDArray[np.float64],
+) -> QuantizedProjection:
+    """Return the projection with integer weights in its storage form."""
+    return QuantizedProjection(
+        name=projection.name,
+        source=projection.source,
+        target=projection.target,
+        storage=projection.storage,
+        weights=np.ascontiguousarray(stored),
+        delay_steps=delay_steps,
+        shift=shift,
+        indptr=projection.indptr,
+        indices=projection.indices,
+        geometry=projection.geometry,
+        pools=projection.pools,
+        weight_bits=grid.bits,
+        sign_mode=grid.sign_mode,
+        weight_scale=weight_scale,
+    )
+
+
+def profile_numbers(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Number the distinct rows of parameters (n,) in order of their values."""
+    rows = np.stack([np.asarray(c, np.float64) for c in columns], axis=1)
+    return np.unique(rows, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+
+
+def compact(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (1,) where all values are equal, else the values."""
+    return values[:1] if values.size and np.all(values == values[0]) else values

@@ -1,0 +1,221 @@
+"""The whole network: contract, timing, and every population by its chip family's quantizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nmhw.errors import UnsupportedError
+from nmhw.mappers.quantize.calibrate import observe, observed, worst_case
+from nmhw.mappers.quantize.cells import membrane_cell, summed_bias
+from nmhw.mappers.quantize.chains import lower_projection
+from nmhw.mappers.quantize.contract import (
+    Ledger,
+    agree_on_form,
+    check_allow,
+    check_recurrent_bias,
+)
+from nmhw.mappers.quantize.explicit import Explicit, check_names
+from nmhw.mappers.quantize.integer import quantize_integer
+from nmhw.mappers.quantize.lower import LoweredProjection
+from nmhw.mappers.quantize.part import Part, QuantizedPart
+from nmhw.mappers.quantize.scales import Bounds
+from nmhw.mappers.quantize.spinnaker2 import quantize_float32
+from nmhw.mappers.quantize.timing import Timing, retime
+from nmhw.values.chip import ChipSpec
+from nmhw.values.delays import split_by_delay
+from nmhw.values.discrete import FloatCell
+from nmhw.values.discretize import discretize
+from nmhw.values.network import Network, Population
+from nmhw.values.profile import Profile
+from nmhw.values.quantized import QuantizedNetwork
+from nmhw.values.runner import Activity, Runner
+
+
+def quantize_network(
+    network: Network,
+    chip: ChipSpec,
+    profile: Profile,
+    *,
+    calibration: Mapping[str, Any] | None = None,
+    runner: Runner | None = None,
+    allow: Iterable[str] = frozenset(),
+    explicit: Mapping[str, Explicit] | None = None,
+) -> QuantizedNetwork:
+    """Return the network in the chip's integers; the input is never modified.
+
+    Parameters
+    ----------
+    network : Network
+    chip : ChipSpec
+    profile : Profile
+        Complete (``resolve_profile``): the contract that the chip's integers approximate.
+    calibration : mapping of input name to events, optional
+        Sets the headroom of the states from what they really do; needs ``runner``.
+    runner : Runner, optional
+        Executes a network; injected, because mappers know no simulator.
+    allow : iterable of str
+        Fields (``contract.ALLOWABLE``) whose mismatch is printed instead of refused.
+    explicit : mapping, optional
+        Given integers, see ``nmhw.mappers.quantize.explicit``.
+
+    Raises
+    ------
+    UnsupportedError
+        For semantics that the chip lacks (exit code 3), naming population, field, both values
+        and what to do.
+    ProfileError
+        See ``discretize``.
+    UsageError
+        For unknown names in ``allow`` or ``explicit``, values off the chip's grid, and
+        calibration inputs without a runner.
+    """
+    given = dict(explicit or {})
+    ledger = Ledger(chip, check_allow(allow))
+    check_names(given, split_by_delay(network, profile.dt_s))
+    activity = observe(network, calibration, runner)
+    return _quantize(network, profile, ledger, activity, given, is_literal=False)
+
+
+def make_explicit(
+    network: Network,
+    chip: ChipSpec,
+    *,
+    profile: Profile | None = None,
+    explicit: Mapping[str, Explicit] | None = None,
+    allow: Iterable[str] = frozenset(),
+) -> QuantizedNetwork:
+    """Return a QuantizedNetwork whose integers are the network's own numbers.
+
+    For networks that are written in integers from the start (benchmarks, tests, exports of other
+    tools): weights are mantissas, thresholds, biases, v_reset and v0 are membrane LSBs, and
+    everything must be a whole number on the chip's grid; gains (r, w_in) are taken as 1. Decays
+    follow from the time constants with dt 1 (tau 16 is v -= v >> 4) and from ``explicit``.
+
+    >>> net = (
+    ...     Network.build().input("in", 784)
+    ...     .population("h", 1024, "lif", tau_mem_s=16, v_threshold=theta)
+    ...     .project("in", "h", weights, delay_steps=1).output("out", "h").done()
+    ... )                                                                 # doctest: +SKIP
+    >>> make_explicit(net, chip, explicit={"in>h": {"exponent": 6}})      # doctest: +SKIP
+
+    Parameters
+    ----------
+    profile : Profile, optional
+        Comparison, reset, hop; default: v >= threshold, reset to zero, dt 1, unit gains, hop 0.
+    explicit : mapping, optional
+        Replaces or adds fields, see ``nmhw.mappers.quantize.explicit``.
+
+    Raises
+    ------
+    UsageError, UnsupportedError
+        As ``quantize_network``, and for numbers that are not whole.
+    """
+    meaning = profile or Profile(
+        "explicit", dt_s=1.0, input_gain="unit", current_gain="unit", compare=">="
+    )
+    given = dict(explicit or {})
+    ledger = Ledger(chip, check_allow(allow))
+    check_names(given, split_by_delay(network, meaning.dt_s))
+    return _quantize(network, meaning, ledger, {}, given, is_literal=True)
+
+
+def _quantize(
+    original: Network,
+    profile: Profile,
+    ledger: Ledger,
+    activity: Mapping[str, Activity],
+    explicit: Mapping[str, Explicit],
+    *,
+    is_literal: bool,
+) -> QuantizedNetwork:
+    chip = ledger.chip
+    if not chip.is_executable:
+        raise UnsupportedError(
+            "nothing can be deployed on this chip", got=chip.name, hint=chip.not_executable_because
+        )
+    network = split_by_delay(original, profile.dt_s)
+    cells = discretize(network, profile)
+    if is_literal:
+        cells = {name: _without_gains(cell) for name, cell in cells.items()}
+    check_recurrent_bias(network, profile, ledger)
+    timing = retime(network, profile, ledger)
+    sizes = network.sizes()
+    spikes = chip.arithmetic.max_spikes_per_step if profile.multi_spike else 1
+    parts: list[QuantizedPart] = []
+    for population in network.populations:
+        incoming = tuple(
+            lower_projection(p, sizes[p.source], sizes[p.target])
+            for p in network.incoming(population.name)
+        )
+        part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
+        part = replace(part, is_literal=is_literal)
+        part = replace(part, bounds=_bounds(part, activity.get(population.name), spikes))
+        if chip.arithmetic.state == "float32":
+            parts.append(quantize_float32(part, profile, ledger))
+        else:
+            parts.append(quantize_integer(part, ledger))
+    if not is_literal:
+        text = (
+            f"weights and gains (r, w_in, dt) are folded and rounded to "
+            f"{max(chip.arithmetic.weight_bits)} bits; the error per layer is in the loss table"
+        )
+        ledger.note("weights", original.name, text)
+    order = {p.name: k for k, p in enumerate(network.projections)}
+    projections = [q for part in parts for q in part.projections]
+    return QuantizedNetwork(
+        name=original.name,
+        chip_name=chip.name,
+        family=chip.arithmetic.family,
+        profile=profile,
+        inputs=original.inputs,
+        populations=tuple(part.population for part in parts),
+        projections=tuple(sorted(projections, key=lambda q: order[q.name])),
+        outputs=original.outputs,
+        drain_steps=timing.drain_steps,
+        notices=tuple(ledger.notices),
+        losses=tuple(part.loss for part in parts if part.loss is not None),
+        network_sha256=original.sha256,
+    )
+
+
+def _part(
+    network: Network,
+    population: Population,
+    cells: Mapping[str, FloatCell],
+    incoming: tuple[LoweredProjection, ...],
+    timing: Timing,
+    profile: Profile,
+    ledger: Ledger,
+    explicit: Mapping[str, Explicit],
+) -> Part:
+    cell = cells[population.name]
+    form = agree_on_form(population, cell, profile, ledger)
+    bias = summed_bias(network, population)
+    is_stateful = cell.is_spiking and population.model.kind != "threshold"
+    return Part(
+        population=population,
+        source=cell,
+        cell=membrane_cell(population, cell, bias, form, profile, ledger),
+        incoming=incoming,
+        delays=tuple(timing.delays[p.name] for p in incoming),
+        depth=timing.depth[population.name],
+        reset_delay=timing.reset_delay if is_stateful else 0,
+        bounds=Bounds(np.zeros(population.size), np.zeros(population.size)),
+        explicit=explicit.get(population.name, {}),
+        explicit_weights={p.name: explicit[p.name] for p in incoming if p.name in explicit},
+    )
+
+
+def _bounds(part: Part, activity: Activity | None, spikes: int) -> Bounds:
+    gained = [p.with_gain(part.cell.gain) for p in part.incoming]
+    worst = worst_case(part.cell, gained, [spikes] * len(gained))
+    return worst if activity is None else observed(part.cell, part.source, activity, worst)
+
+
+def _without_gains(cell: FloatCell) -> FloatCell:
+    ones = np.ones_like(cell.u_gain)
+    return replace(cell, u_gain=ones, v_gain=ones)

@@ -1,0 +1,232 @@
+"""Delays on the chip: the profile's step equations, shifted in time where every hop costs a step.
+
+Let population p run ``shift[p]`` steps later on the chip than under the profile. The spikes mean
+the same if every projection s -> t has the chip delay
+
+    delay(chip) = delay(profile) + late(profile, s) - late(chip, s) + shift[t] - shift[s]
+
+where late = 1 if the spike of a step is decided on the membrane of the step before (then the
+spike leaves one step after the crossing). The chip can do hop .. hop + max_extra. These are
+difference constraints: the least solution is a longest path, a positive cycle is a loop that the
+chip cannot close in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nmhw.mappers.quantize.contract import Ledger
+from nmhw.values.network import Network, Projection
+from nmhw.values.profile import Profile
+from nmhw.values.topology import (
+    depths,
+    is_recurrent,
+    late_populations,
+    output_delay,
+    projection_delays,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Delays of the deployed network.
+
+    Attributes
+    ----------
+    delays : projection name -> steps on the chip, hop included
+    depth : population name -> first step of its result window
+    shift : node name -> steps by which it runs later than under the profile
+    reset_delay : of every spiking population that has a state
+    drain_steps : longest depth of an output population
+    """
+
+    delays: Mapping[str, int]
+    depth: Mapping[str, int]
+    shift: Mapping[str, int]
+    reset_delay: int
+    drain_steps: int
+
+
+def retime(network: Network, profile: Profile, ledger: Ledger) -> Timing:
+    """Return the chip's delays.
+
+    Raises
+    ------
+    UnsupportedError
+        For loops that are shorter than the chip's hops, and for paths of different length (or
+        delays) that need more synaptic delay than the chip has, naming both lengths.
+    """
+    arithmetic = ledger.chip.arithmetic
+    hop, spare = arithmetic.hop_steps, arithmetic.max_extra_delay_steps
+    given = projection_delays(network, profile)
+    late = late_populations(network, profile)
+    reset_delay = _reset_delay(hop, bool(late), arithmetic.reset_delays)
+    stateful = {p.name for p in network.populations if p.model.is_spiking}
+    stateful -= {p.name for p in network.populations if p.model.kind == "threshold"}
+    late_on_chip = stateful if reset_delay else set()
+    need = {
+        p.name: given[p.name] + (p.source in late) - (p.source in late_on_chip)
+        for p in network.projections
+    }
+    shift = _solve(network, need, hop, None)
+    if shift is None:
+        _refuse_loop(network, need, hop, profile, ledger)
+        for p in network.projections:
+            if is_recurrent(network, p):
+                need[p.name] = max(need[p.name], hop)
+        shift = _solve(network, need, hop, None)
+    if shift is None:  # pragma: no cover - without loops there is always a solution
+        raise AssertionError("no order of an acyclic network")
+    least = shift
+    extra = _extra(network, need, shift, hop)
+    if any(e > spare for e in extra.values()):
+        shift = _solve(network, need, hop, spare) or least
+        extra = _extra(network, need, shift, hop)
+        if shift is least:
+            _refuse_delay(network, need, shift, hop, spare, ledger)
+            extra = {name: min(e, spare) for name, e in extra.items()}
+    base = depths(network, given)
+    depth = {
+        p.name: base[p.name] + shift[p.name] - (p.name in late) + (p.name in late_on_chip)
+        for p in network.populations
+    }
+    _note_shift(network, shift, depth, ledger)
+    delays = {name: hop + e for name, e in extra.items()}
+    return Timing(delays, depth, shift, reset_delay, output_delay(network, depth))
+
+
+def _reset_delay(hop: int, is_late: bool, has: tuple[int, ...]) -> int:
+    """A chip whose hop costs a step delays the spike by itself; one without may reset late."""
+    if 0 not in has:
+        return 1
+    return 1 if is_late and hop == 0 and 1 in has else 0
+
+
+def _solve(
+    network: Network, need: Mapping[str, int], hop: int, spare: int | None
+) -> dict[str, int] | None:
+    """Return the least shifts (inputs 0, populations >= 0), or None if there are none."""
+    inputs = {i.name for i in network.inputs}
+    shift = dict.fromkeys(network.sizes(), 0)
+    for _ in range(len(shift) + 1):
+        changed = False
+        for p in network.projections:
+            lower = shift[p.source] + hop - need[p.name]
+            if lower > shift[p.target]:
+                shift[p.target], changed = lower, True
+            if spare is None:
+                continue
+            upper = shift[p.target] + need[p.name] - hop - spare
+            if upper > shift[p.source]:
+                shift[p.source], changed = upper, True
+        if any(shift[name] > 0 for name in inputs):
+            return None
+        if not changed:
+            return shift
+    return None
+
+
+def _extra(
+    network: Network, need: Mapping[str, int], shift: Mapping[str, int], hop: int
+) -> dict[str, int]:
+    return {
+        p.name: need[p.name] + shift[p.target] - shift[p.source] - hop for p in network.projections
+    }
+
+
+def _refuse_loop(
+    network: Network, need: Mapping[str, int], hop: int, profile: Profile, ledger: Ledger
+) -> None:
+    loop = _short_loop(network, need, hop)
+    names = " > ".join([p.source for p in loop] + [loop[-1].target])
+    steps = sum(need[p.name] for p in loop)
+    ledger.refuse(
+        "hop_steps",
+        names,
+        f"needs {hop * len(loop)} steps for the {len(loop)} hops of this loop, "
+        f"which takes {steps} under profile {profile.name}",
+        wanted=f"{profile.hop_steps} ({steps} steps around the loop)",
+        offered=f"{hop} ({hop * len(loop)} steps)",
+        hint="a profile with hop_steps=1",
+    )
+
+
+def _short_loop(network: Network, need: Mapping[str, int], hop: int) -> list[Projection]:
+    """Return the projections of one loop whose hops take longer than its delays."""
+    populations = [p.name for p in network.populations]
+    best = dict.fromkeys(populations, 0)
+    came: dict[str, Projection] = {}
+    last = ""
+    for _ in range(len(populations) + 1):
+        last = ""
+        for p in network.projections:
+            if p.source in best and best[p.source] + hop - need[p.name] > best[p.target]:
+                best[p.target] = best[p.source] + hop - need[p.name]
+                came[p.target], last = p, p.target
+    for _ in populations:  # step back far enough to be on the loop itself
+        last = came[last].source
+    loop = [came[last]]
+    while loop[0].source != last:
+        loop.insert(0, came[loop[0].source])
+    return loop
+
+
+def _refuse_delay(
+    network: Network,
+    need: Mapping[str, int],
+    shift: Mapping[str, int],
+    hop: int,
+    spare: int,
+    ledger: Ledger,
+) -> None:
+    for p in network.projections:
+        extra = need[p.name] + shift[p.target] - shift[p.source] - hop
+        if extra <= spare:
+            continue
+        other = max(
+            (q for q in network.incoming(p.target) if q is not p),
+            key=lambda q: shift[q.source] + hop,
+            default=None,
+        )
+        longest = shift[p.target] + need[p.name]
+        paths = f"{shift[p.source] + hop} steps through {p.source}"
+        if other is not None and need[p.name] <= hop:
+            paths += f", {shift[other.source] + hop} through {other.source}"
+        else:
+            paths += f", where the network asks for {longest}"
+        amount = "too little" if spare else "no"
+        what = f"has {amount} synaptic delay to align paths of different length"
+        ledger.refuse(
+            "delay_steps",
+            f"{p.target} ({p.name})",
+            f"{what}: {paths}",
+            wanted=f"{extra} extra steps",
+            offered=f"{spare} extra steps",
+            hint="a chip with synaptic delays",
+        )
+
+
+def _note_shift(
+    network: Network, shift: Mapping[str, int], depth: Mapping[str, int], ledger: Ledger
+) -> None:
+    deepest = max((shift[p.name] for p in network.populations), default=0)
+    if not deepest:
+        return
+    text = (
+        f"every hop takes {ledger.chip.arithmetic.hop_steps} step on the chip: populations run up "
+        f"to {deepest} steps later than under the profile (results use shifted windows)"
+    )
+    ledger.note("hop", network.name, text, "assumption")
+    for population in network.populations:
+        late = shift[population.name]
+        driven = any(
+            p.bias is not None and np.any(p.bias) for p in network.incoming(population.name)
+        )
+        model = population.model
+        driven |= any(a is not None and bool(np.any(a)) for a in (model.v_leak, model.v0))
+        if late and driven:
+            text = f"bias, leak potential and v0 act {late} steps before its first input arrives"
+            ledger.note("first-steps", population.name, text)
