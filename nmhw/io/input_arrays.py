@@ -1,0 +1,328 @@
+"""From arrays, tensors, loaders and files to the SpikeEvents of a network's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.errors import InputError, UsageError
+from nmhw.io.input_data import EventList, InputFile, plain_array
+from nmhw.values.events import SpikeEvents
+from nmhw.values.network import InputPort, Network
+
+InputKind = Literal["spikes", "counts", "graded", "current"]
+Array = NDArray[Any]
+
+KINDS: tuple[InputKind, ...] = ("spikes", "counts", "graded", "current")
+LAYOUTS = ("auto", "NT", "TN")
+
+
+def as_inputs(
+    network: Network,
+    x: Any,
+    layout: str = "auto",
+    *,
+    labels: Any = None,
+    kinds: Sequence[InputKind] = ("spikes", "counts"),
+    dt_s: float | None = None,
+) -> dict[str, SpikeEvents]:
+    """Return the events of every input of a network.
+
+    Parameters
+    ----------
+    x : array, torch tensor, DataLoader, SpikeEvents, EventList, InputFile, or dict of them
+        Trailing axes equal the input's shape or its product; one more axis = steps (one sample),
+        two = (samples, steps). Several inputs come as a dict by input name.
+    layout : "auto" | "NT" | "TN"
+        "TN" = time first. "auto" is samples first unless ``labels`` fit the second axis alone.
+    labels : (samples,), optional
+        Only its length is used, to tell samples from steps.
+    kinds : sequence of InputKind
+        What the receiver takes, see ``input_kind``.
+    dt_s : float, optional
+        Step for event times in seconds; default the network's profile's.
+
+    Raises
+    ------
+    InputError
+        For a wrong shape, an ambiguous layout, NaN or infinite values, kinds that are not taken.
+    UsageError
+        For an unknown layout.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError("no such layout", got=repr(layout), hint="auto, NT or TN")
+    if dt_s is None and network.profile is not None:
+        dt_s = network.profile.dt_s
+    streams = streams_by_name(network, x, dt_s)
+    n_labels = None if labels is None else len(labels)
+    arrays: dict[str, Any] = {}
+    for port in network.inputs:
+        value = streams[port.name]
+        if not isinstance(value, SpikeEvents | EventList):
+            array = plain_array(value, port.name)
+            value = _samples_and_steps(array, port, layout, n_labels)
+        arrays[port.name] = value
+    n_samples, n_steps = _extents(arrays, dt_s, n_labels)
+    events = {}
+    for port in network.inputs:
+        value = arrays[port.name]
+        if isinstance(value, EventList):
+            value = value.to_events(port.shape, n_samples, n_steps, dt_s)
+        elif not isinstance(value, SpikeEvents):
+            value = _events_of_array(value, port)
+        _check(value, port, (n_samples, n_steps), kinds)
+        events[port.name] = value if value.shape == port.shape else replace(value, shape=port.shape)
+    return events
+
+
+def input_kind(events: SpikeEvents) -> InputKind:
+    """Return what the events are.
+
+    ``spikes``: at most one per neuron and step. ``counts``: several. ``graded``: whole numbers,
+    also negative, as a payload. ``current``: any other numbers (analog, direct coding).
+    """
+    if events.value is not None:
+        whole = bool((events.value == np.round(events.value)).all())
+        return "graded" if whole else "current"
+    repeated = (
+        (np.diff(events.index) == 0) & (np.diff(events.step) == 0) & (np.diff(events.sample) == 0)
+    )
+    return "counts" if repeated.any() else "spikes"
+
+
+def labels_of(x: Any) -> Array | None:
+    """Return the labels that a file or loader carries itself, if any."""
+    if isinstance(x, InputFile):
+        return x.labels
+    if _is_loader(x):
+        return _drain_loader(x)[1]
+    return None
+
+
+def analog_array(x: Any, where: str = "input") -> NDArray[np.float64]:
+    """Return finite float64 values of an array, tensor, loader or file with one dense stream.
+
+    Raises
+    ------
+    InputError
+        For events, text, NaN and infinite values.
+    """
+    if isinstance(x, InputFile):
+        x = _only_stream(x)
+    if isinstance(x, SpikeEvents | EventList):
+        raise InputError("events are spikes already, an encoder takes analog values", where=where)
+    if _is_loader(x):
+        x = _drain_loader(x)[0]
+    array = plain_array(x, where)
+    _refuse_non_finite(array, where)
+    return array.astype(np.float64)
+
+
+def streams_by_name(network: Network, x: Any, dt_s: float | None = None) -> dict[str, Any]:
+    """Return what belongs to every input of the network, as it is.
+
+    Raises
+    ------
+    InputError
+        For missing or unknown names, or a file on another time grid.
+    """
+    names = [port.name for port in network.inputs]
+    if isinstance(x, InputFile):
+        _check_file_dt(x, dt_s)
+        if len(x.streams) == 1 and len(names) == 1:
+            return {names[0]: _only_stream(x)}
+        missing = [n for n in names if n not in x.streams]
+        if missing:
+            raise InputError(
+                "the file has no data for an input", got=", ".join(x.streams) or "one stream",
+                limit=", ".join(missing), where=x.path,
+            )  # fmt: skip
+        return {n: x.streams[n] for n in names}
+    if isinstance(x, Mapping):
+        if set(x) != set(names):
+            raise InputError("wrong input names", got=sorted(map(str, x)), limit=", ".join(names))
+        return dict(x)
+    if len(names) != 1:
+        hint = "a dict by input name"
+        raise InputError("the network has several inputs", got=", ".join(names), hint=hint)
+    if _is_loader(x):
+        x = _drain_loader(x)[0]
+    return {names[0]: x}
+
+
+def _only_stream(x: InputFile) -> Any:
+    if len(x.streams) != 1:
+        raise InputError("the file holds several inputs", got=", ".join(x.streams), where=x.path)
+    return next(iter(x.streams.values()))
+
+
+def _check_file_dt(x: InputFile, dt_s: float | None) -> None:
+    if x.dt_s is not None and dt_s is not None and abs(x.dt_s / dt_s - 1) > 1e-6:
+        raise InputError(
+            "the file's step is not the network's", got=f"{x.dt_s:.6g} s", limit=f"{dt_s:.6g} s",
+            where=x.path, hint=f"--dt {x.dt_s:.6g}, or data on the network's grid",
+        )  # fmt: skip
+
+
+def _is_loader(x: Any) -> bool:
+    return hasattr(x, "dataset") and hasattr(x, "batch_size") and hasattr(x, "__iter__")
+
+
+def _drain_loader(loader: Any) -> tuple[Array, Array | None]:
+    """Return all batches (x, y) or x of a DataLoader, joined."""
+    xs, ys = [], []
+    for batch in loader:
+        pair = batch if isinstance(batch, list | tuple) else (batch,)
+        xs.append(plain_array(pair[0], "DataLoader"))
+        if len(pair) > 1:
+            ys.append(plain_array(pair[1], "DataLoader labels"))
+    if not xs or len({a.shape[1:] for a in xs}) != 1:
+        shapes = sorted({a.shape[1:] for a in xs})
+        raise InputError("the batches of a loader have one shape", got=shapes, where="DataLoader")
+    return np.concatenate(xs), np.concatenate(ys) if ys else None
+
+
+def _extra_axes(array: Array, shape: tuple[int, ...]) -> set[int]:
+    """Numbers of leading axes with which the trailing ones equal the shape or its product."""
+    extra = set()
+    for trailing in (shape, (int(np.prod(shape)),)):
+        rest = array.ndim - len(trailing)
+        if rest >= 0 and array.shape[rest:] == trailing:
+            extra.add(rest)
+    return extra
+
+
+def _samples_and_steps(array: Array, port: InputPort, layout: str, n_labels: int | None) -> Array:
+    """Return a view (samples, steps, elements)."""
+    extra = _extra_axes(array, port.shape)
+    possible = extra & {1, 2}
+    flat = f"{port.shape} or ({port.size},)"
+    if not possible:
+        what = "the input has the wrong shape"
+        hint = f"(samples, steps, ...) or (steps, ...) with trailing axes {flat}"
+        if 0 in extra:
+            what, hint = "the input has no time axis", "--encode rate|latency|accumulate"
+        raise InputError(what, got=array.shape, limit=flat, where=port.name, hint=hint)
+    if len(possible) > 1:
+        raise InputError(
+            "the shape can be read in two ways", got=array.shape,
+            limit=f"steps of {port.shape}, or samples and steps of ({port.size},)",
+            where=port.name, hint="reshape to (samples, steps, ...)", rule="input.ambiguous",
+        )  # fmt: skip
+    if possible == {1}:
+        return array.reshape(1, array.shape[0], port.size)
+    pairs = array.reshape(*array.shape[:2], port.size)
+    return pairs.swapaxes(0, 1) if _is_time_first(pairs, layout, n_labels, port) else pairs
+
+
+def _is_time_first(array: Array, layout: str, n_labels: int | None, port: InputPort) -> bool:
+    if layout != "auto" or n_labels is None:
+        return layout == "TN"
+    fits = [array.shape[axis] == n_labels for axis in (0, 1)]
+    if all(fits):
+        raise InputError(
+            "samples and steps cannot be told apart", got=array.shape, where=port.name,
+            hint='layout="NT" (samples first) or "TN" (time first)', rule="input.ambiguous",
+        )  # fmt: skip
+    return fits[1]
+
+
+def _extents(
+    arrays: Mapping[str, Any], dt_s: float | None, n_labels: int | None
+) -> tuple[int, int]:
+    """Return (samples, steps) that all inputs share."""
+    fixed: dict[str, tuple[int | None, int | None]] = {}
+    least = [1, 1]
+    for name, value in arrays.items():
+        if isinstance(value, EventList):
+            step, n_steps = value.steps(dt_s)
+            fixed[name] = (value.n_samples, n_steps)
+            sample = plain_array(value.sample, value.where)
+            for k, column in enumerate((sample, step)):
+                least[k] = max(least[k], int(column.max(initial=0)) + 1)
+        elif isinstance(value, SpikeEvents):
+            fixed[name] = (value.n_samples, value.n_steps)
+        else:
+            fixed[name] = value.shape[:2]
+    result = []
+    for axis, what in enumerate(("samples", "steps")):
+        given = {pair[axis] for pair in fixed.values()} - {None}
+        if len(given) > 1:
+            by_name = {name: pair[axis] for name, pair in fixed.items()}
+            raise InputError(f"the inputs differ in {what}", got=by_name)
+        known = given.pop() if given else None
+        if known is None and axis == 0 and n_labels is not None:
+            known = n_labels
+        result.append(known or least[axis])
+    if 0 in result or 0 in {n for pair in fixed.values() for n in pair}:
+        raise InputError("the input holds no sample or no step", got=dict(fixed))
+    return result[0], result[1]
+
+
+def _events_of_array(array: Array, port: InputPort) -> SpikeEvents:
+    _refuse_non_finite(array, port.name)
+    if array.dtype.kind != "f" and array.min(initial=0) >= 0:
+        return SpikeEvents.from_dense(array, port.shape)
+    if (array >= 0).all() and (array == np.floor(array)).all():
+        return SpikeEvents.from_dense(array, port.shape)
+    sample, step, index = np.nonzero(array)
+    value = array[sample, step, index].astype(np.float64)
+    return SpikeEvents.from_arrays(
+        sample, step, index, array.shape[0], array.shape[1], port.shape, value
+    )
+
+
+def _refuse_non_finite(array: Array, where: str) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        at = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(
+            "the input holds a value that is not finite", got=f"{array[at]} at {at}", where=where,
+            rule="input.finite",
+        )  # fmt: skip
+
+
+def _check(
+    events: SpikeEvents, port: InputPort, extent: tuple[int, int], kinds: Sequence[InputKind]
+) -> None:
+    if events.n_neurons != port.size:
+        raise InputError(
+            "the input has the wrong shape", got=events.shape, limit=port.shape, where=port.name
+        )
+    for name, column, size in (
+        ("sample", events.sample, extent[0]),
+        ("step", events.step, extent[1]),
+        ("index", events.index, port.size),
+    ):
+        if column.size and (column.min() < 0 or column.max() >= size):
+            bad = int(column.min() if column.min() < 0 else column.max())
+            raise InputError(
+                f"an event's {name} is out of range", got=bad, limit=f"0 to {size - 1}",
+                where=port.name, rule="input.range",
+            )  # fmt: skip
+    kind = input_kind(events)
+    if kind not in kinds:
+        _refuse_kind(events, kind, port, kinds)
+
+
+def _refuse_kind(
+    events: SpikeEvents, kind: InputKind, port: InputPort, kinds: Sequence[InputKind]
+) -> None:
+    example = ""
+    if events.value is not None:
+        odd = events.value != np.round(events.value) if kind == "current" else events.value < 0
+        k = int(np.flatnonzero(odd)[0]) if odd.any() else 0
+        at = (int(events.sample[k]), int(events.step[k]), int(events.index[k]))
+        example = f", e.g. {events.value[k]:.6g} at (sample, step, index) {at}"
+    names = {
+        "counts": "several spikes per step",
+        "graded": "graded or negative values",
+        "current": "analog values",
+    }
+    raise InputError(
+        f"the input holds {names.get(kind, kind)}", got=kind + example, limit=" or ".join(kinds),
+        where=port.name, hint="--encode rate|latency|delta|accumulate", rule="input.kind",
+    )  # fmt: skip

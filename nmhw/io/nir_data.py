@@ -1,0 +1,103 @@
+"""Read NIRData: inputs and traces that the nir package writes with ``write_data``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmhw.errors import InputError
+from nmhw.io.display import display
+from nmhw.io.hdf5_dataset import DatasetEntry
+from nmhw.io.hdf5_guard import GuardedFile, Tree, open_guarded
+from nmhw.io.input_data import EventList, InputFile
+
+
+def read_nir_data(path: str | Path) -> InputFile:
+    """Read gridded data, events or valued events of every node of a NIRData file.
+
+    Of a node with several observables the one called ``spikes`` is taken.
+
+    Raises
+    ------
+    InputError
+        For a file that is not NIRData, damaged or hostile (see ``open_guarded``), nested graphs,
+        several observables none of which is ``spikes``, or steps of different length.
+    """
+    path = Path(path)
+    shown = display(path.name)
+    with open_guarded(path) as file:
+        nodes = file.tree.get("nodes")
+        if not isinstance(nodes, dict) or not nodes:
+            hint = "a file written with nir.write_data (a .nir model holds no data)"
+            raise InputError("not a NIRData file: no group 'nodes'", where=shown, hint=hint)
+        streams: dict[str, Any] = {}
+        steps: dict[str, float] = {}
+        for name, node in nodes.items():
+            where = f"{shown}: {display(name)}"
+            fields = _observable(node, where)
+            if "data" in fields:
+                entry = fields["data"]
+                streams[name] = file.load(entry)
+                steps[name] = _attribute(entry, "dt", where)
+                if streams[name].ndim != 3:
+                    raise InputError(
+                        "gridded data is (samples, steps, neurons)", got=streams[name].shape,
+                        where=where,
+                    )  # fmt: skip
+            else:
+                streams[name] = _events(file, fields, where)
+    if len(set(steps.values())) > 1:
+        raise InputError("nodes have different steps", got=steps, where=shown)
+    return InputFile(str(path), streams, dt_s=next(iter(steps.values()), None))
+
+
+def _observable(node: Tree | DatasetEntry, where: str) -> dict[str, DatasetEntry]:
+    found = node.get("observables") if isinstance(node, dict) else None
+    if not isinstance(found, dict):
+        raise InputError("no observables (nested graphs are not read)", where=where)
+    chosen = found.get("spikes") if len(found) != 1 else next(iter(found.values()))
+    if not isinstance(chosen, dict):
+        raise InputError(
+            "which observable is the input?", got=", ".join(map(display, found)), limit="spikes",
+            where=where,
+        )  # fmt: skip
+    fields = {k: v for k, v in chosen.items() if isinstance(v, DatasetEntry)}
+    if "data" not in fields and not {"idx", "time"} <= set(fields):
+        raise InputError(
+            "neither gridded data nor events", got=", ".join(map(display, chosen)),
+            limit="data, or idx and time", where=where,
+        )  # fmt: skip
+    return fields
+
+
+def _events(file: GuardedFile, fields: dict[str, DatasetEntry], where: str) -> EventList:
+    """Rows are samples, padded with index -1 and time inf."""
+    idx, time = file.load(fields["idx"]), file.load(fields["time"])
+    value = file.load(fields["value"]) if "value" in fields else None
+    if idx.ndim != 2 or time.shape != idx.shape or (value is not None and value.shape != idx.shape):
+        raise InputError(
+            "idx, time and value have one shape (samples, events)", got=(idx.shape, time.shape),
+            where=where,
+        )  # fmt: skip
+    real = (idx != -1) & np.isfinite(time)
+    return EventList(
+        sample=np.nonzero(real)[0],
+        index=idx[real],
+        value=None if value is None else value[real],
+        n_samples=int(idx.shape[0]),
+        time_s=time[real].astype(np.float64),
+        duration_s=_attribute(fields["idx"], "t_max", where),
+        where=where,
+    )
+
+
+def _attribute(entry: DatasetEntry, name: str, where: str) -> float:
+    try:
+        number = float(entry.dataset.parent.attrs[name])
+    except (KeyError, TypeError, ValueError, OSError, RuntimeError) as failure:
+        raise InputError(f"the attribute {name} is missing or no number", where=where) from failure
+    if not np.isfinite(number) or number <= 0:
+        raise InputError(f"the attribute {name} must be positive", got=number, where=where)
+    return number
