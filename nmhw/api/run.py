@@ -129,10 +129,10 @@ class Run:
         return Path(path)
 
     def save(self, folder: str | Path, *, keep_spikes: int = 10**8) -> Path:
-        """Write ``result.h5``, ``result.json``, ``mapping.h5`` and the volatile ``run-info.json``.
+        """Write ``result.h5``, ``result.json``, ``mapping.h5``, ``chip.json``, ``run-info.json``.
 
-        The first three are the same bytes for the same inputs. A folder that holds anything
-        else than an earlier result is refused.
+        All but the last (wall times, host, date) are the same bytes for the same inputs. A
+        folder that holds anything else than an earlier result is refused.
         """
         from nmhw.io.result_file import save_result
 
@@ -147,6 +147,7 @@ class Run:
             from nmhw.io.mapping_file import write_mapping
 
             write_mapping(self.mapping, target / "mapping.h5")
+        write_text(target / "chip.json", json.dumps(self.chip.document, indent=1, sort_keys=True))
         write_text(target / "result.json", json.dumps(self.summary(), indent=1, sort_keys=True))
         from nmhw.values.provenance import volatile_info
 
@@ -177,25 +178,28 @@ def load_result(folder: str | Path) -> Run:
     ResultFileError
         When the folder is not a complete saved run.
     """
-    from nmhw.io.chip_file import load_chip
+    from nmhw.io.chip_file import restore_chip
     from nmhw.io.result_file import load_saved_result
 
     source = Path(folder)
-    try:
-        summary = json.loads((source / "result.json").read_text(encoding="utf-8"))
-        chip_name, costs = summary["chip_file"], summary["costs"]
-    except FileNotFoundError as error:
-        raise ResultFileError("no saved run here", got=str(source)) from error
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        where = str(source / "result.json")
-        raise ResultFileError("not a saved run", got=str(error), where=where) from error
-    chip = load_chip(chip_name)
-    if chip.sha256 != summary.get("chip_sha256"):
-        text = "the chip file changed since the run; prices are those of the file of today"
-        notice = {"rule": "report.chip-changed", "where": chip.name, "text": text}
-        summary["notices"].append({**notice, "kind": "warning", "hint": None})
+    summary = _read_json(source / "result.json")
+    if not {"chip_file", "costs", "pace_asked", "notices"} <= summary.keys():
+        raise ResultFileError("not a saved run", where=str(source / "result.json"))
+    chip = restore_chip(_read_json(source / "chip.json"), summary["chip_file"])
     result = load_saved_result(source / "result.h5")
-    return Run(result, chip, summary, costs=costs or "none", pace=summary["pace_asked"])
+    return Run(result, chip, summary, costs=summary["costs"] or "none", pace=summary["pace_asked"])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ResultFileError("no saved run here", got=str(path)) from error
+    except (ValueError, OSError) as error:
+        raise ResultFileError("cannot read the saved run", got=error, where=str(path)) from error
+    if not isinstance(data, dict):
+        raise ResultFileError("not a saved run", where=str(path))
+    return data
 
 
 def _price(
