@@ -43,7 +43,7 @@ def format_si(value: float | None, unit: str, digits: int = 3) -> str:
     exponent = math.floor(math.log10(abs(rounded)) / 3 + 1e-12) * 3
     exponent = min(max(exponent, min(_PREFIXES)), max(_PREFIXES))
     mantissa = rounded / 10.0**exponent
-    decimals = max(0, digits - 1 - max(0, math.floor(math.log10(abs(mantissa)) + 1e-12)))
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(mantissa)) + 1e-12))
     return f"{mantissa:.{decimals}f} {_PREFIXES[exponent]}{unit}"
 
 
