@@ -50,13 +50,7 @@ def input_table(
     if n_steps < 1:
         raise UsageError("a run needs at least one step", got=n_steps)
     _check_names(program, inputs)
-    counts = {events.n_samples for events in inputs.values()}
-    counts |= set() if n_samples is None else {n_samples}
-    if len(counts) > 1:
-        raise InputError("inputs have different numbers of samples", got=sorted(counts))
-    if not counts:
-        raise UsageError("a network without inputs needs n_samples", where=program.quantized.name)
-    samples = counts.pop()
+    samples = count_samples(inputs, n_samples)
     rows = samples * n_steps
     pointers = np.zeros((max(len(program.inputs), 1), rows + 1), np.int64)
     parts, multiplicity, at = [np.zeros(0, np.uint32)], {}, 0
@@ -67,6 +61,17 @@ def input_table(
         parts.append(index.astype(np.uint32))
         at += index.size
     return InputTable(samples, np.concatenate(parts), pointers, multiplicity)
+
+
+def count_samples(inputs: Mapping[str, SpikeEvents], n_samples: int | None) -> int:
+    """Return the number of samples that all inputs (and the caller) agree on."""
+    counts = {events.n_samples for events in inputs.values()}
+    counts |= set() if n_samples is None else {n_samples}
+    if len(counts) > 1:
+        raise InputError("inputs have different numbers of samples", got=sorted(counts))
+    if not counts:
+        raise UsageError("a network without inputs needs n_samples")
+    return counts.pop()
 
 
 def _check_names(program: Program, inputs: Mapping[str, SpikeEvents]) -> None:

@@ -1,0 +1,102 @@
+"""A mapped network on a chip: run its program and count what every core did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from nmhw.errors import InputError
+from nmhw.sim.counters import StepCounter, count_events
+from nmhw.sim.engine import run_program
+from nmhw.sim.event_input import count_samples
+from nmhw.sim.fanout import build_fan_out
+from nmhw.sim.program import Program, build_program
+from nmhw.values.chip import ChipSpec
+from nmhw.values.events import SpikeEvents
+from nmhw.values.mapping import Mapping as CoreMapping
+from nmhw.values.probe import Probe
+from nmhw.values.quantized import QuantizedNetwork
+from nmhw.values.result import RunResult
+
+
+def run_chip(
+    quantized: QuantizedNetwork,
+    mapping: CoreMapping,
+    chip: ChipSpec,
+    inputs: Mapping[str, SpikeEvents],
+    *,
+    n_steps: int | None = None,
+    n_samples: int | None = None,
+    probes: Sequence[Probe] = (),
+    keep_spikes: int = 10**8,
+    continuous: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    per_step: bool = True,
+    program: Program | None = None,
+) -> RunResult:
+    """Execute all samples on the chip's integers and count events per core.
+
+    Parameters
+    ----------
+    n_steps : int, optional
+        T, the steps of the input (default: that of the events); T plus the network's drain steps
+        are simulated.
+    per_step : bool
+        Also count per step and core, while that stays small enough (``MAX_STEP_CELLS``).
+    program : Program, optional
+        ``build_program(quantized)``, to use it again.
+
+    Raises
+    ------
+    InputError
+        For missing or unknown inputs, wrong shapes, or events out of range.
+    UnsupportedError
+        For a semantic that the kernels lack.
+    """
+    n_samples = count_samples(inputs, n_samples)
+    if n_steps is None:
+        lengths = {events.n_steps for events in inputs.values()}
+        if len(lengths) != 1:
+            raise InputError("inputs have different numbers of steps", got=sorted(lengths))
+        n_steps = lengths.pop()
+    total = n_steps + quantized.drain_steps
+    # no input in the drain: events behind T are not part of the run
+    cut = {name: events.window(0, n_steps) for name, events in inputs.items()}
+    fan_out = build_fan_out(quantized, mapping)
+    step_counter = None
+    if per_step and StepCounter.fits(fan_out, n_samples * total):
+        step_counter = StepCounter(
+            quantized, fan_out, n_samples=n_samples, n_steps=total, continuous=continuous
+        )
+    output = run_program(
+        build_program(quantized) if program is None else program,
+        cut,
+        n_steps=total,
+        n_samples=n_samples,
+        probes=probes,
+        keep_spikes=keep_spikes,
+        continuous=continuous,
+        progress=progress,
+        core_columns=None if step_counter is None else fan_out.homes,
+        on_chunk=None if step_counter is None else step_counter.add,
+    )
+    counters = count_events(
+        quantized,
+        fan_out,
+        chip,
+        output,
+        cut,
+        n_steps=total,
+        continuous=continuous,
+        step_counter=step_counter,
+    )
+    return RunResult(
+        backend="numba",
+        n_samples=n_samples,
+        n_steps=n_steps,
+        drain_steps=quantized.drain_steps,
+        depths={p.name: p.depth for p in quantized.populations},
+        spikes=output.spikes,
+        probes=output.probes,
+        counters=counters,
+        spike_totals=output.spike_totals,
+    )

@@ -1,0 +1,297 @@
+"""Counters: event counts per core (and per step) from the spike record and the fan-out tables.
+
+The hot loop counts spikes; everything linear in them is a product with ``fanout.py``'s tables. A
+spike, its packets and its hops belong to the step that emits it. What it delivers (synops, axon.in)
+belongs to the step that processes it, ``delay`` steps later, and is not counted where the sample
+ends before (``continuous`` runs: where the run ends).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.sim.engine import EngineOutput, EventChunk
+from nmhw.sim.fanout import ENCODINGS, FanOut
+from nmhw.values.chip import ChipSpec
+from nmhw.values.events import SpikeEvents
+from nmhw.values.quantized import QuantizedNetwork
+from nmhw.values.result import Counters
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Ints = NDArray[np.int64]
+
+#: Per-step counts are kept while samples x steps x cores is at most this (about 30 bytes each).
+MAX_STEP_CELLS = 20_000_000
+
+SYNOPS = tuple(f"synop.{encoding}" for encoding in ENCODINGS)
+HOPS = ("hop.x", "hop.y", "hop.local", "link.crossing")
+
+
+def count_events(
+    quantized: QuantizedNetwork,
+    fan_out: FanOut,
+    chip: ChipSpec,
+    output: EngineOutput,
+    inputs: Mapping[str, SpikeEvents],
+    *,
+    n_steps: int,
+    continuous: bool = False,
+    step_counter: StepCounter | None = None,
+) -> Counters:
+    """Count all events of a finished run.
+
+    Parameters
+    ----------
+    output : EngineOutput
+        Run with ``count_active``.
+    inputs : mapping of input name to SpikeEvents
+    n_steps : int
+        Simulated steps per sample, drain included.
+    step_counter : StepCounter, optional
+        That saw every chunk of the run.
+    """
+    n_samples = next(iter(output.step_counts.values())).shape[0]
+    totals = _count_neurons(quantized, fan_out, output, n_samples * n_steps)
+    totals |= {kind: np.zeros(fan_out.cores.size, np.int64) for kind in (*SYNOPS, "axon.in")}
+    emitted = {**output.spike_totals}
+    for name, events in inputs.items():
+        emitted[name] = _per_source(events, n_steps)
+    delivered = _Delivered(output, inputs, n_steps, continuous, emitted)
+    by_projection = {}
+    for projection in quantized.projections:
+        arrived = delivered.by(projection.source, projection.delay_steps)
+        counts = fan_out.synops[projection.name].count(arrived)
+        by_projection[projection.name] = int(counts.sum())
+        for code, kind in enumerate(SYNOPS):
+            totals[kind] += np.where(fan_out.encodings[projection.name] == code, counts, 0)
+    for source, tables in fan_out.packets.items():
+        for delay, table in tables:
+            totals["axon.in"] += table.count(delivered.by(source, delay))
+    totals |= _count_routes(fan_out, chip, emitted)
+    steps = None
+    if step_counter is not None:
+        steps = step_counter.finish(inputs, output, totals["neuron.visit"])
+    places = [chip.position(int(core)) for core in fan_out.cores]
+    return Counters(
+        n_samples=n_samples,
+        n_steps=n_steps,
+        cores=fan_out.cores,
+        totals=totals,
+        steps=steps,
+        synops_by_projection=by_projection,
+        spikes_by_population={n: int(t.sum()) for n, t in output.spike_totals.items()},
+        events_by_input={name: int(emitted[name].sum()) for name in inputs},
+        connections=sum(by_projection.values()),
+        saturations=dict(output.saturations),
+        n_tiles=len(set(places)),
+        n_chips=len({chip_index for chip_index, _, _ in places}),
+    )
+
+
+def _per_source(events: SpikeEvents, n_steps: int) -> Ints:
+    inside = events.step < n_steps
+    return np.bincount(events.index[inside], minlength=events.n_neurons).astype(np.int64)
+
+
+class _Delivered:
+    """Events per source that arrive after a delay within the run."""
+
+    def __init__(
+        self,
+        output: EngineOutput,
+        inputs: Mapping[str, SpikeEvents],
+        n_steps: int,
+        continuous: bool,
+        emitted: Mapping[str, Ints],
+    ) -> None:
+        self.output = output
+        self.inputs = inputs
+        self.n_steps = n_steps
+        self.continuous = continuous
+        self.emitted = emitted
+
+    def by(self, source: str, delay: int) -> Ints:
+        """Return (n_source,) events of ``source`` that ``delay`` steps later were processed."""
+        if source not in self.inputs:
+            late = self.output.undelivered[source][:delay]
+            return np.asarray(self.emitted[source] - late.sum(axis=0))
+        events = self.inputs[source]
+        if delay == 0:
+            return self.emitted[source]
+        inside = events.step < self.n_steps
+        row = events.sample.astype(np.int64) * self.n_steps + events.step
+        last = events.n_samples * self.n_steps if self.continuous else self.n_steps
+        when = row if self.continuous else events.step
+        inside &= when + delay < last
+        return np.bincount(events.index[inside], minlength=events.n_neurons).astype(np.int64)
+
+
+def _count_neurons(
+    quantized: QuantizedNetwork, fan_out: FanOut, output: EngineOutput, n_rows: int
+) -> dict[str, Ints]:
+    n_cores = fan_out.cores.size
+    kinds = ("neuron.visit", "neuron.active", "neuron.idle", "neuron.spike")
+    totals = {kind: np.zeros(n_cores, np.int64) for kind in kinds}
+    for population in quantized.populations:
+        home = fan_out.homes[population.name]
+        totals["neuron.visit"] += np.bincount(home, minlength=n_cores) * n_rows
+        for kind, values in (
+            ("neuron.active", output.active_updates[population.name]),
+            ("neuron.spike", output.spike_totals[population.name]),
+        ):
+            np.add.at(totals[kind], home, values)
+    totals["neuron.idle"] = totals["neuron.visit"] - totals["neuron.active"]
+    return totals
+
+
+def _count_routes(fan_out: FanOut, chip: ChipSpec, emitted: Mapping[str, Ints]) -> dict[str, Ints]:
+    """Count packets sent and their hops: at the sender, those of inputs at the receiver."""
+    from scipy.sparse import csr_array
+
+    n_cores = fan_out.cores.size
+    totals = {kind: np.zeros(n_cores, np.int64) for kind in ("axon.out", *HOPS)}
+    distances = _distances(chip, fan_out.cores)
+    for source, tables in fan_out.packets.items():
+        spikes, home = emitted[source], fan_out.homes.get(source)
+        for _, table in tables:
+            if home is None:
+                packets = table.count(spikes)
+                for kind in HOPS:
+                    totals[kind] += packets * distances[kind][-1]
+                continue
+            senders, row = np.unique(home, return_inverse=True)
+            place = (row.ravel(), np.arange(home.size))
+            sent = csr_array((spikes, place), shape=(senders.size, home.size))
+            between = table.count_rows(sent)
+            totals["axon.out"][senders] += between.sum(axis=1)
+            for kind in HOPS:
+                totals[kind][senders] += (between * distances[kind][senders]).sum(axis=1)
+    return totals
+
+
+def _distances(chip: ChipSpec, cores: Ints) -> dict[str, Ints]:
+    """Return (n_cores + 1, n_cores) hops of each kind from core to core; last row: the port.
+
+    Tiles of all chips lie on one grid (chip c at column c % width of the board); the port is on
+    the first chip. A packet that crosses a border pays its hops and one crossing per border.
+    """
+    width, height = chip.mesh.width, chip.mesh.height
+    places = [chip.position(int(core)) for core in cores]
+    places.append((0, *chip.mesh.port))
+    at, x, y = (np.array(column, np.int64) for column in zip(*places, strict=True))
+    chip_x, chip_y = at % chip.board.width, at // chip.board.width
+    x, y = x + width * chip_x, y + height * chip_y
+
+    def apart(values: Ints) -> Ints:
+        return np.asarray(np.abs(values[:, None] - values[None, :-1]))
+
+    hop_x, hop_y = apart(x), apart(y)
+    return {
+        "hop.x": hop_x,
+        "hop.y": hop_y,
+        "hop.local": ((hop_x == 0) & (hop_y == 0)).astype(np.int64),
+        "link.crossing": apart(chip_x) + apart(chip_y),
+    }
+
+
+class StepCounter:
+    """Counts per (sample x step, core), filled chunk by chunk while the run goes on.
+
+    Hops are not kept per step.
+    """
+
+    def __init__(
+        self,
+        quantized: QuantizedNetwork,
+        fan_out: FanOut,
+        *,
+        n_samples: int,
+        n_steps: int,
+        continuous: bool = False,
+    ) -> None:
+        self.quantized = quantized
+        self.fan_out = fan_out
+        self.n_steps = n_steps
+        self.n_rows = n_samples * n_steps
+        self.continuous = continuous
+        kinds = ("neuron.spike", "axon.out", "axon.in", *self._synop_kinds())
+        shape = (self.n_rows, fan_out.cores.size)
+        self.counts = {kind: np.zeros(shape, np.int32) for kind in kinds}
+
+    @staticmethod
+    def fits(fan_out: FanOut, n_rows: int) -> bool:
+        """Whether the tables stay below MAX_STEP_CELLS."""
+        return n_rows * fan_out.cores.size <= MAX_STEP_CELLS
+
+    def add(self, chunk: EventChunk) -> None:
+        """Count the spikes of some rows."""
+        from scipy.sparse import csr_array
+
+        n_cores = self.fan_out.cores.size
+        here = slice(chunk.first_row, chunk.end_row)
+        for name, (sample, step, index) in chunk.events.items():
+            home = self.fan_out.homes[name]
+            row = sample.astype(np.int64) * self.n_steps + step - chunk.first_row
+            fans = [table.fan_out() for _, table in self.fan_out.packets[name]]
+            fan = np.sum(fans, axis=0) if fans else np.zeros(home.size, np.int64)
+            flat = row * n_cores + home[index]
+            shape = (chunk.end_row - chunk.first_row, n_cores)
+            for kind, weights in (("neuron.spike", None), ("axon.out", fan[index])):
+                counted = np.bincount(flat, weights, shape[0] * shape[1]).reshape(shape)
+                self.counts[kind][here] += counted.astype(np.int32)
+            pointers = np.searchsorted(row, np.arange(shape[0] + 1))
+            ones = np.ones(index.size, np.int64)
+            events = csr_array((ones, index, pointers), shape=(shape[0], home.size))
+            self._deliver(name, events, chunk.first_row)
+
+    def finish(
+        self, inputs: Mapping[str, SpikeEvents], output: EngineOutput, visits: Ints
+    ) -> dict[str, NDArray[np.int32]]:
+        """Add the inputs' deliveries and the neuron updates; return all kinds."""
+        from scipy.sparse import csr_array
+
+        for name, events in inputs.items():
+            inside = events.step < self.n_steps
+            row = events.sample[inside].astype(np.int64) * self.n_steps + events.step[inside]
+            ones = np.ones(row.size, np.int64)
+            place = (row, events.index[inside])
+            matrix = csr_array((ones, place), shape=(self.n_rows, events.n_neurons))
+            self._deliver(name, matrix, 0)
+        visit = np.broadcast_to(
+            (visits // self.n_rows).astype(np.int32), (self.n_rows, visits.size)
+        )
+        counts = {"neuron.visit": visit, **self.counts}
+        if output.core_active is not None:
+            counts["neuron.active"] = output.core_active
+            counts["neuron.idle"] = visit - output.core_active
+        return counts
+
+    def _synop_kinds(self) -> list[str]:
+        used = {int(c) for codes in self.fan_out.encodings.values() for c in np.unique(codes)}
+        return [kind for code, kind in enumerate(SYNOPS) if code in used]
+
+    def _deliver(self, source: str, events: csr_array, first_row: int) -> None:
+        """Book what ``events`` (rows x sources) deliver in the rows where it arrives."""
+        fan_out = self.fan_out
+        for projection in self.quantized.projections:
+            if projection.source == source:
+                counted = fan_out.synops[projection.name].count_rows(events)
+                codes = fan_out.encodings[projection.name]
+                for code in np.unique(codes[codes >= 0]).tolist():
+                    part = np.where(codes == code, counted, 0)
+                    self._book(SYNOPS[code], part, first_row, projection.delay_steps)
+        for delay, table in fan_out.packets[source]:
+            self._book("axon.in", table.count_rows(events), first_row, delay)
+
+    def _book(self, kind: str, counted: Ints, first_row: int, delay: int) -> None:
+        row = np.arange(first_row, first_row + counted.shape[0])
+        arrives = row + delay < self.n_rows
+        if not self.continuous:
+            arrives &= row % self.n_steps + delay < self.n_steps
+        self.counts[kind][row[arrives] + delay] += counted[arrives].astype(np.int32)
