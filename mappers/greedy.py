@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,11 +120,15 @@ class _Attempt:
 
 
 def _fitting_packing(wiring: Wiring, chip: ChipSpec, rates: Rates) -> Packing:
-    """Return the packing with the fewest cores, then packets, or say why there is none."""
-    attempts, stuck = _attempts(wiring, chip, rates, _SPLITS)
-    fitting = [a.packing for a in attempts if a.packing.missing == 0]
-    if fitting:
-        return min(fitting, key=lambda p: (len(p.cores), _packets(p, rates)))
+    """Return the packing with the fewest cores, then packets, or say why there is none.
+
+    Budgets that only warn are kept as well where the chip has the cores for it.
+    """
+    for limits in _with_soft_budgets(chip):
+        attempts, stuck = _attempts(wiring, limits, rates, _SPLITS)
+        fitting = [a.packing for a in attempts if a.packing.missing == 0]
+        if fitting:
+            return min(fitting, key=lambda p: (len(p.cores), _packets(p, rates)))
     if not attempts:
         raise refuse(wiring, chip, explain_axons(chip, stuck) or _unexplained(chip))
     best = min(attempts, key=lambda a: (a.packing.missing, len(a.packing.cores)))
@@ -157,6 +161,19 @@ def _attempts(
                 if packing is not None:
                     attempts.append(_Attempt(cut.parts, packing))
     return attempts, stuck
+
+
+def _with_soft_budgets(chip: ChipSpec) -> list[ChipSpec]:
+    """Return the chip with its soft budgets enforced, if it has any, and as it is."""
+    if not any(group.soft_budget for group in chip.cores):
+        return [chip]
+    strict = []
+    for group in chip.cores:
+        budget = dict(group.budget)
+        for resource, limit in group.soft_budget.items():
+            budget[resource] = min(limit, budget.get(resource, limit))
+        strict.append(replace(group, budget=budget))
+    return [replace(chip, cores=tuple(strict)), chip]
 
 
 def _reference_budgets(chip: ChipSpec) -> list[dict[str, int]]:

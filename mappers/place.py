@@ -25,8 +25,12 @@ Curve = Callable[[int, int, Ints, tuple[int, int]], Ints]
 #: Links between chips carry about 30 times less than those on a chip (Davies et al. 2021,
 #: doi:10.1109/JPROC.2021.3067593), so a border counts like that many hops.
 CROSSING_HOPS = 30
-_MOVES_PER_CORE = 400
-_MAX_MOVES = 60_000
+_MOVES_PER_CORE = 1000
+_MAX_MOVES = 100_000
+#: Annealing starts at the mean cost of a core and cools geometrically to this share of it.
+_COLDEST = 0.02
+#: Distances are whole multiples of 1/64 of a hop.
+_HOP_UNITS = 64
 #: Physical cores considered beyond those needed.
 _SPARE_SITES = 64
 
@@ -122,12 +126,14 @@ class _Problem:
 
     def __init__(self, chip: ChipSpec, sites: Ints, group_of: Ints, traffic: Traffic) -> None:
         n, m = group_of.size, sites.size
-        self.distance = _distances(chip, sites, sites)
+        self.distance = np.rint(_distances(chip, sites, sites) * _HOP_UNITS)
+        scale = _exact_scale(traffic, float(self.distance.max(initial=1.0)))
         self.flow = np.zeros((m, m))
-        self.flow[:n, :n] = traffic.between + traffic.between.T
+        self.flow[:n, :n] = np.rint(scale * (traffic.between + traffic.between.T))
         np.fill_diagonal(self.flow, 0.0)
         port = np.zeros((m, m))
-        port[:n] = np.outer(traffic.from_port, _port_distances(chip, sites))
+        to_port = np.rint(_port_distances(chip, sites) * _HOP_UNITS)
+        port[:n] = np.outer(np.rint(scale * traffic.from_port), to_port)
         self.site = np.arange(m)
         self.cost_at = port + self.flow @ self.distance
         self.port = port
@@ -136,7 +142,7 @@ class _Problem:
         self.mates = [np.flatnonzero(all_groups == all_groups[a]) for a in range(m)]
 
     def cost(self) -> float:
-        """Packet-weighted hops."""
+        """Packet-weighted hops, in the problem's own units."""
         rows = np.arange(self.site.size)
         half = 0.5 * (self.cost_at - self.port)[rows, self.site].sum()
         return float(half + self.port[rows, self.site].sum())
@@ -186,17 +192,29 @@ class _Problem:
         moves = min(_MAX_MOVES, _MOVES_PER_CORE * self.n)
         first = rng.integers(0, self.n, moves)
         second, chance = rng.random(moves), rng.random(moves)
-        start = max(self.cost() / max(1, self.n) * 0.2, 1e-12)
+        start = max(self.cost() / self.n, 1e-12)
         for move in range(moves):
             a = int(first[move])
             mates = self.mates[a]
             b = int(mates[int(second[move] * mates.size)])
             if a == b:
                 continue
-            heat = start * (1.0 - move / moves) ** 2 + 1e-12
+            heat = start * _COLDEST ** (move / moves)
             change = self._change(a, b)
             if change <= 0 or chance[move] < math.exp(-min(change / heat, 700.0)):
                 self._swap(a, b)
+
+
+def _exact_scale(traffic: Traffic, longest: float) -> float:
+    """Return the power of two that turns packets into whole numbers whose sums stay exact.
+
+    Sums of whole numbers below 2^53 do not depend on their order, hence not on the number of
+    threads of a matrix product.
+    """
+    if traffic.packets <= 0:
+        return 1.0
+    exponent = math.frexp(traffic.packets * max(longest, 1.0))[1]
+    return math.ldexp(1.0, min(48 - exponent, 60))
 
 
 def _distances(chip: ChipSpec, first: Ints, second: Ints) -> Floats:
