@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from nmhw.errors import InputError
@@ -95,7 +96,7 @@ def _events(file: GuardedFile, fields: dict[str, DatasetEntry], where: str) -> E
 
 def _attribute(entry: DatasetEntry, name: str, where: str) -> float:
     try:
-        number = float(entry.dataset.parent.attrs[name])
+        number = float(h5py.Dataset(entry.dataset).parent.attrs[name])
     except (KeyError, TypeError, ValueError, OSError, RuntimeError) as failure:
         raise InputError(f"the attribute {name} is missing or no number", where=where) from failure
     if not np.isfinite(number) or number <= 0:
