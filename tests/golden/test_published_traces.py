@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nir
 import numpy as np
 import pytest
 
+from nmhw.io.nir_read import read_nir
 from nmhw.sim.float_run import run_float
 from nmhw.values.discretize import infer_dt, resolve_profile
 from nmhw.values.events import SpikeEvents
-from nmhw.values.linear import Dense
 from nmhw.values.network import Network
 from nmhw.values.probe import Probe
 
@@ -20,48 +19,11 @@ DT_S = 1e-4
 
 
 def lif_network() -> Network:
-    nodes = nir.read(CASES / "01_lif" / "lif_norse.nir").nodes
-    lif = nodes["1"]
-    build = Network.build("lif_norse").input("input", 1)
-    build.population(
-        "1",
-        1,
-        "lif",
-        tau_mem_s=lif.tau,
-        r=lif.r,
-        v_leak=lif.v_leak,
-        v_threshold=lif.v_threshold,
-        v_reset=lif.v_reset,
-    )
-    build.project("input", "1", nodes["0"].weight, bias=nodes["0"].bias)
-    return build.output("output", "1").done()
+    return read_nir(CASES / "01_lif" / "lif_norse.nir")
 
 
 def braille_network() -> Network:
-    nodes = nir.read(CASES / "03_rnn" / "braille_noDelay_bias_zero.nir").nodes
-    build = Network.build("braille").input("input", 12)
-    for name in ("lif1.lif", "lif2"):
-        n = nodes[name]
-        build.population(
-            name,
-            n.v_threshold.size,
-            "cubalif",
-            tau_mem_s=n.tau_mem,
-            tau_syn_s=n.tau_syn,
-            r=n.r,
-            w_in=n.w_in,
-            v_leak=n.v_leak,
-            v_threshold=n.v_threshold,
-            v_reset=n.v_reset,
-        )
-    for source, affine, target in (
-        ("input", "fc1", "lif1.lif"),
-        ("lif1.lif", "lif1.w_rec", "lif1.lif"),
-        ("lif1.lif", "fc2", "lif2"),
-    ):
-        weight = Dense(nodes[affine].weight.astype(np.float64))
-        build.project(source, target, weight, bias=nodes[affine].bias, name=affine)
-    return build.output("output", "lif2").done()
+    return read_nir(CASES / "03_rnn" / "braille_noDelay_bias_zero.nir")
 
 
 def lif_trace(name: str) -> np.ndarray:
