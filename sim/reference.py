@@ -33,15 +33,20 @@ class ReferenceOutput:
     spikes : population or input -> SpikeEvents over all simulated steps
     probes : (population, variable) -> ProbeData
     states : population -> CellState after the last sample
-    active_updates : population -> (n,) int64, steps in which the neuron had state, input or bias
+    is_active : population -> (n_samples * n_steps, n) bool, had state, input or bias in the step
     saturations : population -> int
     """
 
     spikes: Mapping[str, SpikeEvents]
     probes: Mapping[tuple[str, str], ProbeData]
     states: Mapping[str, CellState]
-    active_updates: Mapping[str, Ints]
+    is_active: Mapping[str, NDArray[np.bool_]]
     saturations: Mapping[str, int]
+
+    @property
+    def active_updates(self) -> dict[str, Ints]:
+        """Steps in which each neuron had state, input or bias."""
+        return {n: mask.sum(axis=0).astype(np.int64) for n, mask in self.is_active.items()}
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class _Record:
 
     rasters: dict[str, list[Ints]]
     probed: dict[tuple[str, str], list[NDArray[np.generic]]]
-    active: dict[str, Ints]
+    active: dict[str, list[NDArray[np.bool_]]]
     saturations: dict[str, int]
     states: dict[str, CellState] = field(default_factory=dict)
 
@@ -87,7 +92,7 @@ def run_reference(
     record = _Record(
         {name: [] for name in quantized.sizes()},
         {(p.population, p.variable): [] for p in probes},
-        {p.name: np.zeros(p.size, np.int64) for p in quantized.populations},
+        {p.name: [] for p in quantized.populations},
         {p.name: 0 for p in quantized.populations},
     )
     rasters = {name: _counts(events, n_steps) for name, events in inputs.items()}
@@ -159,7 +164,7 @@ def _update(
         summed += arrived << shift if shift >= 0 else arrived >> -shift
     result = step_cell(population, record.states[name], summed)
     record.states[name] = result.state
-    record.active[name] += result.is_active
+    record.active[name].append(result.is_active)
     record.saturations[name] += int(result.is_saturated.sum())
     history[name].append(result.n_spikes)
 
@@ -189,4 +194,5 @@ def _finish(
         kept = np.arange(0, n_steps, probe.every, dtype=np.int64)
         values = np.array(record.probed[key]).reshape(n_samples, kept.size, -1)
         data[key] = ProbeData(probe.population, probe.variable, kept, values)
-    return ReferenceOutput(spikes, data, record.states, record.active, record.saturations)
+    active = {name: np.array(masks) for name, masks in record.active.items()}
+    return ReferenceOutput(spikes, data, record.states, active, record.saturations)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nmhw
@@ -56,7 +57,7 @@ class Deployment:
         profile = self.quantized.profile
         header = {
             "nmhw_version": nmhw.__version__,
-            "model": self.network.path or self.network.name,
+            "model": model_name(self.network),
             "model_sha256": self.network.sha256,
             "profile": profile.name,
             "dt_s": profile.dt_s,
@@ -248,6 +249,11 @@ def quantize_with_rates(
     )
     rates = runner.rates if runner is not None else None
     return quantized, rates
+
+
+def model_name(network: Network) -> str:
+    """Return the file name without its folder, or the name given in code."""
+    return Path(network.path).name if network.path else network.name
 
 
 def _calibration(network: Network, calibration: Any) -> Mapping[str, SpikeEvents]:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import nmhw
+from nmhw.api.deployment import model_name
 from nmhw.report.summary import notice_dict
 from nmhw.values.linear import Conv, Dense, LinearOp, Pool, Sparse
 from nmhw.values.network import Network, Projection
@@ -19,7 +20,7 @@ def describe_network(network: Network) -> dict[str, Any]:
     sizes = network.sizes()
     return {
         "nmhw_version": nmhw.__version__,
-        "model": network.path or network.name,
+        "model": model_name(network),
         "model_sha256": network.sha256,
         "profile": None if profile is None else profile.name,
         "profile_fields": {}

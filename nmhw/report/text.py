@@ -40,13 +40,19 @@ def render(parts: Iterable[RenderableType], *, color: bool = False) -> str:
         file=stream, width=WIDTH, force_terminal=color, no_color=not color, highlight=False
     )
     for part in parts:
+        if isinstance(part, Table) and part.title:
+            console.print(Text(str(part.title), style="bold"))
+            part.title = None
         console.print(part)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
 def new_table(title: str, columns: Sequence[str], left: int = 1) -> Table:
-    """Return an empty table whose first ``left`` columns are left-aligned, the rest right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    """Return an empty table whose first ``left`` columns are left-aligned, the rest right.
+
+    ``render`` prints the title on a line of its own, so that a narrow table does not wrap it.
+    """
+    table = Table(title=title, box=None, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index < left else "right", overflow="fold")
     return table
@@ -100,10 +106,11 @@ def energy_headline(s: Summary) -> str:
 
 def _layers(s: Summary) -> list[RenderableType]:
     activity = {row["name"]: row for row in s.get("activity", ())}
-    columns = ["layer", "neurons", "synapses", "cores", "weight bits", "weight SQNR"]
+    columns = ["layer", "neurons", "synapses", "cores", "bits", "weight SQNR"]
     if activity:
-        columns += ["spikes", "spikes/neuron", "synops", "synop energy"]
-    table = new_table("\nLayers", columns)
+        columns += ["spikes", "per neuron", "synops", "synop energy"]
+    title = "\nLayers (bits: of a weight; per neuron: spikes per neuron and sample)"
+    table = new_table(title if activity else "\nLayers (bits: of a weight)", columns)
     for row in s.get("layers", ()):
         sqnr = row["weight_sqnr_db"]
         cells = [

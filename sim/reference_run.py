@@ -1,0 +1,117 @@
+"""The reference backend as a chip run: same result record and counters, no Numba kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.sim.counters import StepCounter, count_events
+from nmhw.sim.engine import EngineOutput, EventChunk
+from nmhw.sim.fanout import FanOut, build_fan_out
+from nmhw.sim.reference import ReferenceOutput, run_reference
+from nmhw.values.chip import ChipSpec
+from nmhw.values.events import SpikeEvents
+from nmhw.values.mapping import Mapping as CoreMapping
+from nmhw.values.probe import Probe
+from nmhw.values.quantized import QuantizedNetwork
+from nmhw.values.result import RunResult
+
+
+def run_chip(
+    quantized: QuantizedNetwork,
+    mapping: CoreMapping,
+    chip: ChipSpec,
+    inputs: Mapping[str, SpikeEvents],
+    *,
+    probes: Sequence[Probe] = (),
+    continuous: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> RunResult:
+    """Execute with ``sim/reference.py``; see ``nmhw.sim.chip_run.run_chip``."""
+    first = next(iter(inputs.values()))
+    total = first.n_steps + quantized.drain_steps
+    cut = {name: events.window(0, first.n_steps) for name, events in inputs.items()}
+    reference = run_reference(
+        quantized, cut, n_steps=total, probes=probes, continuous=continuous, progress=progress
+    )
+    fan_out = build_fan_out(quantized, mapping)
+    output = _as_engine_output(quantized, reference, fan_out, total, continuous)
+    steps = StepCounter(
+        quantized, fan_out, n_samples=first.n_samples, n_steps=total, continuous=continuous
+    )
+    names = [p.name for p in quantized.populations]
+    arrays = {n: (e.sample, e.step, e.index) for n, e in reference.spikes.items() if n in names}
+    steps.add(EventChunk(0, first.n_samples * total, total, arrays))
+    counters = count_events(
+        quantized,
+        fan_out,
+        chip,
+        output,
+        cut,
+        n_steps=total,
+        continuous=continuous,
+        step_counter=steps,
+    )
+    return RunResult(
+        backend="reference",
+        n_samples=first.n_samples,
+        n_steps=first.n_steps,
+        drain_steps=quantized.drain_steps,
+        depths={p.name: p.depth for p in quantized.populations},
+        spikes=reference.spikes,
+        probes=reference.probes,
+        counters=counters,
+        spike_totals=output.spike_totals,
+    )
+
+
+def _as_engine_output(
+    quantized: QuantizedNetwork,
+    reference: ReferenceOutput,
+    fan_out: FanOut,
+    n_steps: int,
+    continuous: bool,
+) -> EngineOutput:
+    names = [p.name for p in quantized.populations]
+    sizes = quantized.sizes()
+    longest = {
+        name: max((p.delay_steps for p in quantized.projections if p.source == name), default=0)
+        for name in names
+    }
+    n_samples = next(iter(reference.spikes.values())).n_samples
+    core_active = np.zeros((n_samples * n_steps, fan_out.cores.size), np.int32)
+    for name in names:
+        np.add.at(core_active.T, fan_out.homes[name], reference.is_active[name].T)
+    events = {name: reference.spikes[name] for name in names}
+    return EngineOutput(
+        spikes=reference.spikes,
+        dropped=(),
+        probes=reference.probes,
+        states=reference.states,
+        spike_totals={n: _per_neuron(e, np.ones(len(e), np.bool_)) for n, e in events.items()},
+        undelivered={
+            n: np.array(
+                [_per_neuron(e, _is_late(e, k, n_steps, continuous)) for k in range(longest[n])],
+                np.int64,
+            ).reshape(longest[n], sizes[n])
+            for n, e in events.items()
+        },
+        step_counts={n: e.dense().sum(axis=2).astype(np.int32) for n, e in events.items()},
+        active_updates=reference.active_updates,
+        saturations=reference.saturations,
+        core_active=core_active,
+    )
+
+
+def _per_neuron(events: SpikeEvents, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.bincount(events.index[chosen], minlength=events.n_neurons).astype(np.int64)
+
+
+def _is_late(
+    events: SpikeEvents, steps_before_end: int, n_steps: int, continuous: bool
+) -> NDArray[np.bool_]:
+    """Mark spikes of the step that lies ``steps_before_end`` before the (last) sample's end."""
+    late = events.step == n_steps - 1 - steps_before_end
+    return late & (events.sample == events.n_samples - 1) if continuous else late
