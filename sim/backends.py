@@ -37,9 +37,19 @@ def run_backend(
         raise UsageError("no such backend", got=repr(backend), hint=" or ".join(BACKENDS))
     if backend == "numba":
         from nmhw.sim.chip_run import run_chip
-    else:
-        from nmhw.sim.reference_run import run_chip
-    return run_chip(
+
+        return run_chip(
+            quantized,
+            mapping,
+            chip,
+            inputs,
+            probes=probes,
+            continuous=continuous,
+            progress=progress,
+        )
+    from nmhw.sim.reference_run import run_chip as run_reference_chip
+
+    return run_reference_chip(
         quantized,
         mapping,
         chip,

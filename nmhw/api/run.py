@@ -106,7 +106,8 @@ class Run:
         spikes = {**self.facts, **summarize_energy(self.energy)}
         latency = summarize_latency(self.latency, decision)
         layers = _layer_synops(self.facts.get("projections", ()), self.chip, self.energy.table)
-        return check_json({**spikes, **latency, "layer_synops": layers})
+        pace = {"pace": self.facts["pace_asked"]}
+        return check_json({**spikes, **latency, **pace, "layer_synops": layers})
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary plus the host's wall times."""
@@ -144,11 +145,11 @@ class Run:
             raise UsageError("the folder holds other files", got=str(target), hint=hint)
         save_result(self.result, target / "result.h5", keep_spikes)
         if self.mapping is not None:
-            from nmhw.io.mapping_file import write_mapping
+            from nmhw.io.mapping_file import save_mapping
 
-            write_mapping(self.mapping, target / "mapping.h5")
+            save_mapping(self.mapping, target / "mapping.h5")
         write_text(target / "chip.json", json.dumps(self.chip.document, indent=1, sort_keys=True))
-        write_text(target / "result.json", json.dumps(self.summary(), indent=1, sort_keys=True))
+        write_text(target / "result.json", json.dumps(self.summary(), indent=1))
         from nmhw.values.provenance import volatile_info
 
         info = {"wall_s": check_json(self.wall_s), **volatile_info()}

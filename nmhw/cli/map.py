@@ -34,9 +34,9 @@ def command(
     network = load_model(model, profile, dt, settings)
     deployed = deploy_model(network, chip_name, calibration, allow, seed, quiet)
     if output is not None:
-        from nmhw.io.mapping_file import write_mapping
+        from nmhw.io.mapping_file import save_mapping
 
-        write_mapping(deployed.mapping, output)
+        save_mapping(deployed.mapping, output)
         note(f"wrote {output}", quiet)
     if as_json:
         emit_json(deployed.summary())

@@ -57,8 +57,8 @@ def deploy_model(
         samples = prepare_inputs(network, data, encode=encode, seed=seed).events
     mapping = None
     if mapping_path is not None:
-        from nmhw.io.mapping_file import read_mapping
+        from nmhw.io.mapping_file import load_mapping
 
-        mapping = read_mapping(mapping_path)
+        mapping = load_mapping(mapping_path)
     note(f"mapping {network.name} to {spec.name}", quiet)
     return deploy(network, spec, calibration=samples, allow=allow, seed=seed, mapping=mapping)
