@@ -133,7 +133,7 @@ def build_program(quantized: QuantizedNetwork) -> Program:
         row[f.J_IS_INPUT] = q.source in inputs
         row[f.J_SOURCE] = (inputs if q.source in inputs else populations).index(q.source)
         row[f.J_DELAY] = q.delay_steps
-        row[f.J_TARGETS] = sizes[q.target]
+        row[f.J_TARGETS] = max(4, sizes[q.target])  # a padding synapse may name any of 0..3
     spread = [int(np.diff(low.pool[0]).max(initial=0)) for low in lowered if low.pool is not None]
     return Program(
         quantized,

@@ -35,6 +35,11 @@ def kernel(function: Callable[..., Any]) -> Any:
     return njit(**OPTIONS)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a kernel into its callers: an array argument is seven words on the stack."""
+    return njit(forceinline=True, **OPTIONS)(function)
+
+
 def entry_point(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls; cached on disk where there is a writable place."""
     if CHECK_BOUNDS:

@@ -44,11 +44,11 @@ from nmhw.sim.kernels.fields import (
 def scan_flags(words, base, size, out, at):
     """Append the index of every set byte flag to ``out``; eight flags are tested at once."""
     count = at
-    first = base >> 3
-    for k in range(first, first + ((size + 7) >> 3)):
-        x = words[k]
+    first = np.uint64(base >> 3)
+    for k in range(np.uint64((size + 7) >> 3)):
+        x = words[first + k]
         if x:
-            index = np.uint32((k - first) << 3)
+            index = np.uint32(k << np.uint64(3))
             for b in range(8):
                 if (x >> np.uint64(8 * b)) & np.uint64(1):
                     out[count] = index + np.uint32(b)
@@ -68,10 +68,10 @@ def update_uniform(pop, port, acc, v, params, flags):
     threshold = np.int32(pop[P_THRESHOLD])
     subtract = np.int32(pop[P_SUBTRACT])
     bias = params[I_BIAS]
-    length = port[A_LENGTH]
+    length = np.uint64(port[A_LENGTH])
     for r in range(port[A_ROWS]):
-        n = base + r * length
-        a = port[A_OFFSET] + r * port[A_STRIDE]
+        n = np.uint64(base + r * port[A_LENGTH])
+        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
         for j in range(length):
             old = v[n + j]
             new = np.int32((old - ((old >> keep) & decays)) & kept)
@@ -104,11 +104,11 @@ def update_uniform_clamp(pop, port, acc, v, params, flags):
     subtract = np.int32(pop[P_SUBTRACT])
     limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
     bias = params[I_BIAS]
-    length = port[A_LENGTH]
+    length = np.uint64(port[A_LENGTH])
     clipped = 0
     for r in range(port[A_ROWS]):
-        n = base + r * length
-        a = port[A_OFFSET] + r * port[A_STRIDE]
+        n = np.uint64(base + r * port[A_LENGTH])
+        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
         for j in range(length):
             old = v[n + j]
             decayed = np.int32((old - ((old >> keep) & decays)) & kept)
@@ -135,11 +135,11 @@ def update_arrays(pop, port, acc, v, params, flags):
     bias = params[I_BIAS]
     threshold = params[I_THRESHOLD]
     subtract = params[I_SUBTRACT]
-    length = port[A_LENGTH]
+    length = np.uint64(port[A_LENGTH])
     clipped = 0
     for r in range(port[A_ROWS]):
-        n = base + r * length
-        a = port[A_OFFSET] + r * port[A_STRIDE]
+        n = np.uint64(base + r * port[A_LENGTH])
+        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
         for j in range(length):
             old = v[n + j]
             decayed = np.int32((old - ((old >> keep[n + j]) & decays)) & kept)
@@ -181,11 +181,11 @@ def update_current(pop, port, acc, u, v, params, flags):
     u_keep, v_keep = params[I_U_KEEP], params[I_KEEP]
     u_bias, v_bias = params[I_U_BIAS], params[I_BIAS]
     threshold, subtract = params[I_THRESHOLD], params[I_SUBTRACT]
-    length = port[A_LENGTH]
+    length = np.uint64(port[A_LENGTH])
     clipped = 0
     for r in range(port[A_ROWS]):
-        n = base + r * length
-        at = port[A_OFFSET] + r * port[A_STRIDE]
+        n = np.uint64(base + r * port[A_LENGTH])
+        at = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
         for j in range(length):
             a = u[n + j]
             c = u_keep[n + j]
@@ -227,10 +227,10 @@ def update_current(pop, port, acc, u, v, params, flags):
 def mark_active(pop, port, acc, u, v, biased, marks, totals):
     """Flag and count the neurons of a fast form that have state, input or bias before the step."""
     base = pop[P_BASE]
-    length = port[A_LENGTH]
+    length = np.uint64(port[A_LENGTH])
     for r in range(port[A_ROWS]):
-        n = base + r * length
-        a = port[A_OFFSET] + r * port[A_STRIDE]
+        n = np.uint64(base + r * port[A_LENGTH])
+        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
         for j in range(length):
             active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
             marks[n + j] = active
@@ -241,8 +241,8 @@ def mark_active(pop, port, acc, u, v, biased, marks, totals):
 def count_per_core(marks, base, runs, first_run, end_run, counts):
     """Add the flagged neurons of every run (start, length, core column) of equal core."""
     for k in range(first_run, end_run):
-        start = base + runs[k, 0]
+        start = np.uint64(base + runs[k, 0])
         count = 0
-        for j in range(start, start + runs[k, 1]):
-            count += marks[j]
+        for j in range(np.uint64(runs[k, 1])):
+            count += marks[start + j]
         counts[runs[k, 2]] += count

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nmhw.sim.kernels.cells import update_float, update_general
-from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
+from nmhw.sim.kernels.compiled import entry_point, inlined, kernel, source_stamp
 from nmhw.sim.kernels.fields import (
     A_IS16,
     A_LENGTH,
@@ -43,6 +43,7 @@ from nmhw.sim.kernels.fields import (
     J_ROWS,
     J_SOURCE,
     J_TABLE,
+    J_TARGETS,
     J_WEIGHTS,
     J_WIDTH,
     KIND_CONV16,
@@ -79,6 +80,7 @@ from nmhw.sim.kernels.fields import (
     UPDATE_UNIFORM,
     UPDATE_UNIFORM_CLAMP,
 )
+from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.kernels.neurons import (
     count_per_core,
     mark_active,
@@ -99,7 +101,7 @@ from nmhw.sim.kernels.synapses import (
 )
 
 
-@kernel
+@inlined
 def _deliver(pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings, accs):
     """Add everything that arrives at one population in this row to its accumulators."""
     w8, w16, w32, quads, quad_weights = weights
@@ -139,8 +141,9 @@ def _deliver(pop, row, steps, continuous, pops, projections, weights, rows, inpu
             )  # fmt: skip
         elif kind == KIND_SPARSE_WIDE:
             add_sparse_wide(
-                quads, quad_weights, pointers, rows_at, indices_at, events, first, end, acc32, acc
-            )
+                quads, quad_weights, pointers, rows_at, indices_at, events, first, end, acc32, acc,
+                proj[J_TARGETS],
+            )  # fmt: skip
         elif kind == KIND_CONV16:
             add_conv(
                 table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc16, acc
@@ -161,7 +164,7 @@ def _deliver(pop, row, steps, continuous, pops, projections, weights, rows, inpu
             )
 
 
-@kernel
+@inlined
 def _fold_port(port, acc16, acc32, out, out_at):
     at, rows, length = port[A_OFFSET], port[A_ROWS], port[A_LENGTH]
     if port[A_IS16]:
@@ -170,7 +173,7 @@ def _fold_port(port, acc16, acc32, out, out_at):
         fold(acc32, at, rows, length, port[A_STRIDE], port[A_SHIFT], out, out_at)
 
 
-@kernel
+@inlined
 def _update_fast(pop, port, acc, params, states, flags, marking, biased, marks, active):
     """Run the fast form of a population on its one accumulator; return saturations."""
     u32, v32 = states
@@ -189,7 +192,7 @@ def _update_fast(pop, port, acc, params, states, flags, marking, biased, marks, 
     return 0
 
 
-@kernel
+@inlined
 def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_at):
     """Fold the accumulators, run the update, list the spikes; return (spikes, saturations)."""
     acc16, acc32, x64 = accs
@@ -222,7 +225,7 @@ def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_a
     return scan_flags(words, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
 
 
-@kernel
+@inlined
 def _record(pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at):
     """Count every spike for its neuron (and among the late ones) and copy it to the buffer."""
     base = pop[P_BASE]
@@ -288,6 +291,12 @@ def _close_over(stamp: str) -> Any:
     ):  # fmt: skip
         """Run rows ``control[C_ROW]`` to ``control[C_STOP]``; see the module's text."""
         _ = stamp  # part of the cache key: edits of any kernel file recompile this one
+        control, pops, projections, ports = borrow((control, pops, projections, ports))
+        weights, rows, params, states = borrow((weights, rows, params, states))
+        rests, accs, outs, rings = borrow((rests, accs, outs, rings))
+        inputs, events, totals, late = borrow((inputs, events, totals, late))
+        counts, runs, core_counts = borrow((counts, runs, core_counts))
+        order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
         acc16, acc32, x64, sums = accs
         marks = outs[2]

@@ -7,32 +7,10 @@ exact: the program refuses networks whose sums could leave their accumulator.
 # mypy: allow-untyped-defs, no-check-untyped-defs
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from nmhw.sim.kernels.compiled import kernel
-
-
-@intrinsic
-def prefetch(context: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of ``array[index]`` (1-D); never faults."""
-
-    def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = target.make_array(signature.args[0])(target, builder, args[0]).data
-        offset = target.cast(builder, args[1], signature.args[1], types.intp)
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        pointer = builder.bitcast(builder.gep(data, [offset]), byte)
-        form = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        call = cgutils.get_or_insert_function(builder.module, form, "llvm.prefetch.p0")
-        builder.call(call, [pointer, word(0), word(3), word(1)])
-        return target.get_dummy_value()
-
-    return types.none(array, index), generate
+from nmhw.sim.kernels.intrinsics import prefetch
 
 
 @kernel
@@ -88,7 +66,7 @@ def add_dense16(pool, at, rows, width, events, first, end, acc, acc_at):
 
 
 @kernel
-def add_sparse_wide(quads, weights, pointers, at, quads_at, events, first, end, acc, acc_at):
+def add_sparse_wide(quads, weights, pointers, at, quads_at, events, first, end, acc, acc_at, n):
     """Add sparse rows, four synapses per pass.
 
     One uint64 holds four uint16 targets, one uint32 four int8 weights. The targets of a quad
@@ -96,34 +74,36 @@ def add_sparse_wide(quads, weights, pointers, at, quads_at, events, first, end, 
     ahead.
     """
     low = np.uint64(65535)
-    base = np.uint64(acc_at)
-    for s in range(first, end):
-        row = at + np.int64(events[s])
-        if s + 2 < end:
-            ahead = at + np.int64(events[s + 2])
-            a = quads_at + np.int64(pointers[ahead])
-            b = quads_at + np.int64(pointers[ahead + 1])
-            for k in range(a, b, 8):
+    target = acc[acc_at : acc_at + n]
+    rows = pointers[at:]
+    base = np.uint64(quads_at)
+    for s in range(np.uint64(first), np.uint64(end)):
+        row = np.uint64(events[s])
+        if s + np.uint64(2) < np.uint64(end):
+            ahead = np.uint64(events[s + np.uint64(2)])
+            a = base + np.uint64(rows[ahead])
+            b = base + np.uint64(rows[ahead + np.uint64(1)])
+            for k in range(a, b, np.uint64(8)):
                 prefetch(quads, k)
-            for k in range(a, b, 16):
+            for k in range(a, b, np.uint64(16)):
                 prefetch(weights, k)
-        a = quads_at + np.int64(pointers[row])
-        b = quads_at + np.int64(pointers[row + 1])
+        a = base + np.uint64(rows[row])
+        b = base + np.uint64(rows[row + np.uint64(1)])
         for k in range(a, b):
             x = quads[k]
             w = weights[k]
-            i0 = base + (x & low)
-            i1 = base + ((x >> np.uint64(16)) & low)
-            i2 = base + ((x >> np.uint64(32)) & low)
-            i3 = base + (x >> np.uint64(48))
-            a0 = acc[i0] + np.int32(np.int8(w))
-            a1 = acc[i1] + np.int32(np.int8(w >> np.uint32(8)))
-            a2 = acc[i2] + np.int32(np.int8(w >> np.uint32(16)))
-            a3 = acc[i3] + (np.int32(w) >> np.int32(24))
-            acc[i0] = a0
-            acc[i1] = a1
-            acc[i2] = a2
-            acc[i3] = a3
+            i0 = x & low
+            i1 = (x >> np.uint64(16)) & low
+            i2 = (x >> np.uint64(32)) & low
+            i3 = x >> np.uint64(48)
+            a0 = target[i0] + np.int32(np.int8(w))
+            a1 = target[i1] + np.int32(np.int8(w >> np.uint32(8)))
+            a2 = target[i2] + np.int32(np.int8(w >> np.uint32(16)))
+            a3 = target[i3] + (np.int32(w) >> np.int32(24))
+            target[i0] = a0
+            target[i1] = a1
+            target[i2] = a2
+            target[i3] = a3
 
 
 @kernel
@@ -131,15 +111,18 @@ def add_sparse(
     targets, weights, pointers, at, indices_at, weights_at, events, first, end, acc, acc_at
 ):
     """Add sparse rows of any width (uint32 targets), prefetched two events ahead."""
-    for s in range(first, end):
-        row = at + np.int64(events[s])
-        if s + 2 < end:
-            ahead = at + np.int64(events[s + 2])
-            for k in range(np.int64(pointers[ahead]), np.int64(pointers[ahead + 1]), 16):
-                prefetch(targets, indices_at + k)
-                prefetch(weights, weights_at + k)
-        for k in range(np.int64(pointers[row]), np.int64(pointers[row + 1])):
-            acc[acc_at + np.int64(targets[indices_at + k])] += weights[weights_at + k]
+    rows = pointers[at:]
+    start, start_w, base = np.uint64(indices_at), np.uint64(weights_at), np.uint64(acc_at)
+    for s in range(np.uint64(first), np.uint64(end)):
+        row = np.uint64(events[s])
+        if s + np.uint64(2) < np.uint64(end):
+            ahead = np.uint64(events[s + np.uint64(2)])
+            a, b = np.uint64(rows[ahead]), np.uint64(rows[ahead + np.uint64(1)])
+            for k in range(a, b, np.uint64(16)):
+                prefetch(targets, start + k)
+                prefetch(weights, start_w + k)
+        for k in range(np.uint64(rows[row]), np.uint64(rows[row + np.uint64(1)])):
+            acc[base + np.uint64(targets[start + k])] += weights[start_w + k]
 
 
 @kernel
@@ -162,11 +145,12 @@ def add_conv(
         start = acc_at + np.int64(table[row])
         p = segments_at + np.int64(table[row + 2])
         for _ in range(segments[p]):
-            a = start + np.int64(segments[p + 1])
-            length = np.int64(segments[p + 2])
+            a = np.uint64(start + np.int64(segments[p + 1]))
+            b = np.uint64(w)
+            length = segments[p + 2]
             p += 2
-            for k in range(length):
-                acc[a + k] += weights[w + k]
+            for k in range(np.uint64(length)):
+                acc[a + k] += weights[b + k]
             w += length
 
 
