@@ -25,7 +25,7 @@ from nmhw.mappers.quantize.part import (
     profile_numbers,
 )
 from nmhw.mappers.quantize.registers import Registers, nudge_threshold, registers_at_scale
-from nmhw.mappers.quantize.scales import Incoming, choose_scale, fit_exponents
+from nmhw.mappers.quantize.scales import Incoming, ScaleChoice, choose_scale, fit_exponents
 from nmhw.values.chip import ArithmeticSpec
 from nmhw.values.quantized import CellSpec, LayerLoss, QuantizedPopulation, QuantizedProjection
 
@@ -39,10 +39,10 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     gained = [p.with_gain(part.cell.gain) for p in part.incoming]
     grids = [pick_grid(arithmetic, p.weights) for p in gained]
     incoming = Incoming([p.peak() for p in gained], grids, channels(gained, part.cell.size))
-    automatic = automatic_registers(part, incoming, ledger)
-    registers = explicit_registers(part, automatic[0], ledger.chip)
-    exponents = automatic[1]
-    if registers is not automatic[0]:
+    automatic, choice = automatic_registers(part, incoming, ledger)
+    registers = explicit_registers(part, automatic, ledger.chip)
+    exponents = choice.exponents
+    if registers is not automatic:
         exponents = fit_exponents(registers.scale, incoming, 0, arithmetic)
     projections, errors = [], []
     for k, projection in enumerate(gained):
@@ -57,10 +57,11 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
         errors.append(error)
     population = build_population(part, registers, arithmetic)
     loss = None
-    if registers is automatic[0] and len(errors) == len(gained):
+    if registers is automatic and len(errors) == len(gained):
         loss = _loss(part, registers, errors)
         _note_losses(part, registers, loss.clipped_weights_fraction, ledger)
-    return QuantizedPart(population, tuple(projections), loss)
+    overflow = (0.0, 0.0) if loss is None else choice.overflow
+    return QuantizedPart(population, tuple(projections), loss, overflow)
 
 
 def channels(projections: list[LoweredProjection], n: int) -> Ints:
@@ -73,22 +74,14 @@ def channels(projections: list[LoweredProjection], n: int) -> Ints:
 
 def automatic_registers(
     part: Part, incoming: Incoming, ledger: Ledger
-) -> tuple[Registers, tuple[int, ...]]:
-    """Return the registers that the float network asks for, and one exponent per projection."""
+) -> tuple[Registers, ScaleChoice]:
+    """Return the registers that the float network asks for, and the scale they are at."""
     cell, arithmetic = part.cell, ledger.chip.arithmetic
     choice = choose_scale(cell, incoming, part.bounds, ledger.chip)
-    if choice.overflow > 1 and not part.is_literal and not part.explicit:
-        modes = f"u {arithmetic.u_overflow}s, v {arithmetic.v_overflow}s"
-        worst = "no bound is known" if np.isinf(choice.overflow) else f"{choice.overflow:.3g} times"
-        text = (
-            f"if every source fired in every step, the state would need more than its width "
-            f"({worst}; {modes})"
-        )
-        ledger.note("headroom", part.name, text, "warning", "calibration inputs")
     registers = registers_at_scale(cell, choice.scale, choice.threshold, arithmetic)
     if registers.n_clipped_biases:
         ledger.note("bias", part.name, f"{registers.n_clipped_biases} biases were clipped")
-    return nudge_threshold(registers, cell, arithmetic), choice.exponents
+    return nudge_threshold(registers, cell, arithmetic), choice
 
 
 def quantize_weights(

@@ -59,11 +59,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedPart:
-    """What a family's quantizer returns; ``loss`` None where given integers replace a float."""
+    """What a family's quantizer returns.
+
+    ``loss``: None where given integers replace a float. ``overflow``: bounds of u and v divided by
+    the states' widths (0 = does not apply).
+    """
 
     population: QuantizedPopulation
     projections: tuple[QuantizedProjection, ...]
     loss: LayerLoss | None
+    overflow: tuple[float, float] = (0.0, 0.0)
 
 
 def build_projection(

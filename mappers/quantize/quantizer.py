@@ -158,6 +158,7 @@ def _quantize(
             parts.append(quantize_float32(part, profile, ledger))
         else:
             parts.append(quantize_integer(part, ledger))
+    _note_headroom(original.name, parts, ledger)
     if not is_literal:
         text = (
             f"weights and gains (r, w_in, dt) are folded and rounded to "
@@ -214,6 +215,29 @@ def _bounds(part: Part, activity: Activity | None, spikes: int) -> Bounds:
     gained = [p.with_gain(part.cell.gain) for p in part.incoming]
     worst = worst_case(part.cell, gained, [spikes] * len(gained))
     return worst if activity is None else observed(part.cell, part.source, activity, worst)
+
+
+def _note_headroom(name: str, parts: list[QuantizedPart], ledger: Ledger) -> None:
+    """Say which states could leave their width if every source fired in every step."""
+    arithmetic = ledger.chip.arithmetic
+    states = (
+        ("u", arithmetic.u_bits, arithmetic.u_overflow),
+        ("v", arithmetic.v_bits, arithmetic.v_overflow),
+    )
+    for k, (state, bits, mode) in enumerate(states):
+        over = [
+            f"{p.population.name} ({p.overflow[k]:.3g} times)"
+            if np.isfinite(p.overflow[k])
+            else f"{p.population.name} (no leak, no bound)"
+            for p in parts
+            if p.overflow[k] > 1
+        ]
+        if over:
+            text = (
+                f"if every source fired in every step, {state} would leave its {bits} bits and "
+                f"{mode} in {', '.join(over)}"
+            )
+            ledger.note(f"headroom-{state}", name, text, "warning", "calibration inputs")
 
 
 def _without_gains(cell: FloatCell) -> FloatCell:

@@ -35,6 +35,9 @@ _FINE_THRESHOLD = 1 << 18
 # Channels whose largest weight is this much smaller than the layer's do not set the exponent.
 _MINOR_CHANNEL = 1 / 32
 _N_BINS = 256
+# A membrane without leak has no bound of its own; it gets room for this many times threshold and
+# the largest input of one step before it saturates.
+_UNBOUNDED_ROOM = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +73,8 @@ class ScaleChoice:
     scale: Floats
     threshold: Ints
     exponents: tuple[int, ...]
-    overflow: float
-    """Largest bound divided by the state's width: above 1 the state could overflow."""
+    overflow: tuple[float, float]
+    """Bounds of u and v divided by the states' widths: above 1 the state could overflow."""
 
 
 def choose_scale(
@@ -86,23 +89,23 @@ def choose_scale(
     arithmetic = chip.arithmetic
     caps = _register_caps(cell, arithmetic)
     u_caps, v_caps = _state_caps(bounds, arithmetic)
-    state = np.minimum(u_caps, v_caps)
     observed = np.minimum(
         u_caps if bounds.is_u_observed else np.inf, v_caps if bounds.is_v_observed else np.inf
     )
-    exponent = _pick_exponent(cell, incoming, np.minimum(caps, observed), state, arithmetic)
+    roomy = np.where(np.isinf(bounds.v), _room_caps(cell, bounds, arithmetic), v_caps)
+    safe = np.minimum(u_caps, roomy)
+    exponent = _pick_exponent(cell, incoming, np.minimum(caps, observed), safe, arithmetic)
     by_weights = _weight_caps(incoming, exponent, arithmetic)
     live = np.isfinite(by_weights)
     if live.any():  # a neuron without synapses follows the others
         limit = np.minimum(caps, np.where(live, by_weights, by_weights[live].max()))
     else:
-        fine = np.minimum(state, _FINE_THRESHOLD / np.where(cell.threshold > 0, cell.threshold, 1))
+        fine = np.minimum(safe, _FINE_THRESHOLD / np.where(cell.threshold > 0, cell.threshold, 1))
         limit = np.minimum(caps, fine)
     limit = np.minimum(limit, observed)
     scale, threshold = _on_grid(cell, incoming, limit, chip)
     exponents = fit_exponents(scale, incoming, exponent, arithmetic)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        overflow = float(np.max(scale / state, initial=0.0))
+    overflow = (_largest_ratio(scale, u_caps), _largest_ratio(scale, v_caps))
     return ScaleChoice(scale, threshold, exponents, overflow)
 
 
@@ -146,6 +149,21 @@ def _state_caps(bounds: Bounds, arithmetic: ArithmeticSpec) -> tuple[Floats, Flo
     return u, v
 
 
+def _room_caps(cell: MembraneCell, bounds: Bounds, arithmetic: ArithmeticSpec) -> Floats:
+    """Scales (n,) for membranes that nothing bounds."""
+    top = (1 << (arithmetic.v_bits - 1)) - 1
+    threshold = cell.threshold if cell.is_spiking else np.zeros(cell.size)
+    with np.errstate(divide="ignore"):
+        return top / (_UNBOUNDED_ROOM * (threshold + bounds.u))
+
+
+def _needs_fine_lsb(cell: MembraneCell) -> bool:
+    """Whether anything but weights and thresholds is rounded to membrane LSBs."""
+    registers = (cell.u_bias, cell.v_bias, cell.v_reset, cell.v0)
+    is_leaky = bool(np.any((cell.v_keep != 1) & (cell.v_keep != 0))) or cell.has_current
+    return is_leaky or any(bool(np.any(r)) for r in registers)
+
+
 def _weight_caps(incoming: Incoming, exponent: int, arithmetic: ArithmeticSpec) -> Floats:
     """Largest scales (n,) at which no weight leaves its grid with this exponent."""
     cap = np.full(incoming.channel.shape, np.inf)
@@ -172,7 +190,9 @@ def _pick_exponent(
     fits = _floor_log2(float(np.min(caps[main] / base[main])))
     safe = max(0, _floor_log2(float(np.min(state[main] / base[main]))))
     wanted = 0
-    if cell.is_spiking and np.any(cell.threshold[main] > 0):
+    if not _needs_fine_lsb(cell):
+        pass  # sums of grid weights against a threshold on the grid are exact as they are
+    elif cell.is_spiking and np.any(cell.threshold[main] > 0):
         finest = float(np.min((base * cell.threshold)[main & (cell.threshold > 0)]))
         wanted = max(0, int(np.ceil(np.log2(_FINE_THRESHOLD / finest))))
     elif not cell.is_spiking:
@@ -183,6 +203,11 @@ def _pick_exponent(
         if top > 0:
             wanted = max(wanted, int(np.ceil(-np.log2(top) - 1e-9)))
     return int(np.clip(min(wanted, fits, safe), low, high))
+
+
+def _largest_ratio(scale: Floats, cap: Floats) -> float:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.max(scale / cap, initial=0.0))
 
 
 def _floor_log2(x: float) -> int:
