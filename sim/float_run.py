@@ -7,14 +7,14 @@ is what makes it fast. Results do not depend on how the work is cut into chunks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import InputError
-from nmhw.sim.float_loop import Chunk, ProgressMeter, run_chunk
+from nmhw.sim.float_loop import Chunk, Progress, ProgressMeter, run_chunk
 from nmhw.sim.float_program import FloatProgram, prepare
 from nmhw.sim.float_signal import Signal, SpikeSignal, signal_of_events, signal_of_values
 from nmhw.values.delays import split_by_delay
@@ -28,7 +28,6 @@ from nmhw.values.topology import output_delay
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Inputs = SpikeEvents | NDArray[Any]
-Progress = Callable[[int, int], None]
 
 # Elements of the largest array of a chunk: 8 M float64 = 64 MB.
 _CHUNK_ELEMENTS = 8_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,6 @@ class InputFile:
     streams: Mapping[str, EventList | Array]
     labels: Array | None = None
     dt_s: float | None = None
-    notes: tuple[str, ...] = field(default=())
 
 
 def plain_array(value: Any, where: str) -> Array:

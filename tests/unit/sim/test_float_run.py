@@ -370,3 +370,21 @@ def test_wrong_inputs_are_refused(inputs: Any, message: str) -> None:
 def test_probing_a_current_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="no synaptic current"):
         run_float(conv_network(), Profile("p"), np.zeros((1, 2, 72)), probes=[Probe("c1", "u")])
+
+
+def test_mixed_delays_act_on_single_elements() -> None:
+    # y(t) = sum over j of weight[i, j] x_j(t - before[j] - after[i])
+    rng = np.random.default_rng(4)
+    before, after = np.array([0, 2, 1]), np.array([1, 0])
+    weight = dyadic(rng, 2, 3)
+    build = Network.build("mixed").input("in", 3).population("y", 2, "linear")
+    build.project("in", "y", ops=(Delay(before * DT_S), Dense(weight), Delay(after * DT_S)))
+    x = rng.integers(0, 2, (2, 6, 3))
+    run = run_float(build.output("out", "y").done(), Profile("p", dt_s=DT_S), x)
+    expected = np.zeros((2, 9, 2))
+    for i in range(2):
+        for j in range(3):
+            shift = before[j] + after[i]
+            expected[:, shift : shift + 6, i] += weight[i, j] * x[:, :, j]
+    assert run.drain_steps == 3
+    np.testing.assert_array_equal(run.probes["y", "v"].values, expected)
