@@ -31,6 +31,8 @@ _MAX_MOVES = 100_000
 _COLDEST = 0.02
 #: Distances are whole multiples of 1/64 of a hop.
 _HOP_UNITS = 64
+#: More cores than this are only laid out along the curves (swaps need a square matrix).
+_MAX_IMPROVED = 2048
 #: Physical cores considered beyond those needed.
 _SPARE_SITES = 64
 
@@ -50,6 +52,11 @@ def place_cores(chip: ChipSpec, groups: Sequence[int], traffic: Traffic, seed: i
     best: tuple[float, Ints] | None = None
     for curve in (_snake, _hilbert):
         sites = _candidate_sites(chip, group_of, curve)
+        if n > _MAX_IMPROVED:
+            cost = _cost_of(chip, sites[:n], traffic)
+            if best is None or cost < best[0]:
+                best = (cost, sites[:n])
+            continue
         problem = _Problem(chip, sites, group_of, traffic)
         rng = np.random.default_rng([seed, 0x706C61])
         cost = problem.improve(rng)
@@ -203,6 +210,14 @@ class _Problem:
             change = self._change(a, b)
             if change <= 0 or chance[move] < math.exp(-min(change / heat, 700.0)):
                 self._swap(a, b)
+
+
+def _cost_of(chip: ChipSpec, sites: Ints, traffic: Traffic) -> float:
+    """Return the packet-weighted hops of a layout, pair by pair."""
+    source, target = np.nonzero(traffic.between)
+    at = tile_positions(chip, sites)
+    between = traffic.between[source, target] @ _weighted(chip, at[source], at[target])
+    return float(between + traffic.from_port @ _port_distances(chip, sites))
 
 
 def _exact_scale(traffic: Traffic, longest: float) -> float:
