@@ -75,12 +75,13 @@ def observed(cell: MembraneCell, source: FloatCell, activity: Activity, worst: B
     v = activity.peak_v + (np.abs(source.v_reset) if cell.form.shifts_reset else 0.0)
     if cell.is_spiking:
         v = np.maximum(v, cell.threshold)
-    has_u = bool(np.any(u))
+    # a state that never moved says nothing
+    has_u, has_v = bool(np.any(u)), bool(np.any(activity.peak_v))
     return Bounds(
-        np.minimum(worst.u, HEADROOM * u.max(initial=0.0)) if has_u else worst.u,
-        np.minimum(worst.v, HEADROOM * v.max(initial=0.0)),
+        np.minimum(worst.u, HEADROOM * u.max()) if has_u else worst.u,
+        np.minimum(worst.v, HEADROOM * v.max()) if has_v else worst.v,
         is_u_observed=has_u,
-        is_v_observed=True,
+        is_v_observed=has_v,
     )
 
 

@@ -47,8 +47,8 @@ def rules(quantized: Any) -> dict[str, str]:
             EULER.with_(reset="subtract"),
             (
                 r"pop: loihi1-nahuku does not have the profile's soft reset \(by subtraction\) "
-                r"until its two-compartment lowering exists: got reset subtract \(limit zero\); try: .*"
-                r"--allow reset"
+                r"until its two-compartment lowering exists: got reset subtract "
+                r"\(limit zero\); try: .*--allow reset"
             ),
         ),
         (
@@ -68,7 +68,8 @@ def rules(quantized: Any) -> dict[str, str]:
             EULER.with_(multi_spike=True),
             (
                 r"pop: loihi1-nahuku makes at most one spike per neuron and step: got "
-                r"multi_spike True \(limit 1 spike\); try: multi_spike=False in the profile, or --allow multi_spike"
+                r"multi_spike True \(limit 1 spike\); try: multi_spike=False in the profile, "
+                r"or --allow multi_spike"
             ),
         ),
         (
