@@ -109,12 +109,13 @@ def _filling(wiring: Wiring, chip: ChipSpec, name: str, parts: Sequence[Part]) -
     for part in parts:
         demand = demand_of(wiring, chip, part.load, part.n_out_axons)
         for resource, limit in budget.items():
-            shares[resource] += demand[resource] / limit if demand is not None else 0.0
+            share = demand[resource] / limit if demand is not None else 0.0
+            shares[resource] = max(shares[resource], share)
     if not shares:
         return "no budget"
     resource = max(shares, key=lambda r: shares[r])
     per_core = format_amount(resource, budget[resource])
     if resource == "neurons":
         return f"{wiring.sizes[name]} neurons, limit {per_core} per core"
-    share = 100.0 * shares[resource] / len(parts)
+    share = 100.0 * shares[resource]
     return f"{RESOURCES[resource]} {share:.0f} % full, limit {per_core} per core"

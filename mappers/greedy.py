@@ -239,8 +239,10 @@ def _verified(
     quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping, wiring: Wiring
 ) -> Mapping:
     verdict = verify(quantized, chip, mapping)
-    if not verdict.is_legal:
-        raise refuse(wiring, chip, verdict.violations)
+    if len(verdict.violations) > len(verdict.broken_rules):  # not the user's fault
+        raise RuntimeError("the mapper and verify disagree: " + "; ".join(verdict.violations))
+    if verdict.broken_rules:
+        raise refuse(wiring, chip, verdict.broken_rules)
     notices = tuple(Notice("map.verify", chip.name, text) for text in verdict.warnings)
     return Mapping(
         mapping.chip_name,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.mappers.rules import recount_words
+from nmhw.mappers.rule_counts import recount_words
 from nmhw.values.chip import ChipSpec, EncodingSpec
 from nmhw.values.connectivity import pooled_map, synapse_counts
 from nmhw.values.mapping import Mapping

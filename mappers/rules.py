@@ -6,13 +6,19 @@ per violation. A kind without a function here is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.mappers.rule_counts import (
+    count_axon_types,
+    list_destinations,
+    list_stored,
+    recount_words,
+)
 from nmhw.values.chip import ChipSpec, RuleSpec
 from nmhw.values.connectivity import stored_synapses, synapse_counts
 from nmhw.values.mapping import Mapping
@@ -58,7 +64,7 @@ def rule_destinations(
     """Every neuron reaches at most ``max_destinations`` cores."""
     limit = int(parameters["max_destinations"])
     found = []
-    for name, home, source, _ in _destinations(quantized, chip, mapping):
+    for name, home, source, _ in list_destinations(quantized, chip, mapping):
         degree = np.bincount(source, minlength=home.size)
         if degree.max(initial=0) > limit:
             worst = int(degree.argmax())
@@ -101,29 +107,19 @@ def rule_codebook(
     """
     limit = int(parameters["values_per_neuron"])
     found = []
-    axons: dict[int, dict[tuple[str, int], dict[tuple[str, int], int]]] = {}
     for population in quantized.populations:
-        home = mapping.core_of(population.name, population.size)
-        values: list[set[int]] = [set() for _ in range(population.size)]
-        for projection in quantized.projections:
-            if projection.target != population.name:
-                continue
-            entries = stored_synapses(projection, population.size).tocoo()
-            weights = entries.data.astype(np.int64) << max(0, projection.shift)
-            for row, target, weight in zip(*entries.coords, weights.tolist(), strict=True):
-                values[target].add(weight)
-                here = axons.setdefault(int(home[target]), {})
-                reach = here.setdefault((projection.source, int(row)), {})
-                reach[(population.name, int(target))] = weight
-        most = max((len(v) for v in values), default=0)
-        if most > limit:
-            worst = next(i for i, v in enumerate(values) if len(v) == most)
+        neuron, _, weight = list_stored(quantized, population.name)
+        pairs = np.unique(np.stack([neuron, weight]), axis=1)
+        distinct = np.bincount(pairs[0], minlength=population.size)
+        if distinct.max(initial=0) > limit:
+            worst = int(distinct.argmax())
             found.append(
-                f"{population.name!r}: neuron {worst} uses {most} distinct weights, limit {limit}"
+                f"{population.name!r}: neuron {worst} uses {int(distinct[worst])} distinct "
+                f"weights, limit {limit}"
             )
     if parameters.get("shared_by_axon_type"):
-        for core in sorted(axons):
-            needed = _count_axon_types(list(axons[core].values()))
+        for core in mapping.cores:
+            needed = count_axon_types(quantized, mapping, core)
             if needed > limit:
                 found.append(f"core {core}: {needed} axon types, limit {limit}")
     return found
@@ -201,7 +197,7 @@ def rule_routing_entries(
     """At most ``max_entries`` table entries per chip: one per slice, or input, that sends there."""
     limit = int(parameters["max_entries"])
     entries: dict[int, set[tuple[str, int]]] = {}
-    for name, home, source, core in _destinations(quantized, chip, mapping, inputs=True):
+    for name, home, source, core in list_destinations(quantized, chip, mapping, inputs=True):
         start = home[source] if home.size else np.zeros(source.size, np.int64)
         for here, there in set(zip(start.tolist(), core.tolist(), strict=True)):
             for place in (here, there):
@@ -239,80 +235,3 @@ RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
     "routing-entries": (rule_routing_entries, ("max_entries",)),
     "power-of-two-memory": (rule_power_of_two_memory, ("resources",)),
 }
-
-
-def recount_words(
-    quantized: QuantizedNetwork, mapping: Mapping, core: int, padded: bool
-) -> dict[str, int]:
-    """Count kernel, neuron and bias words of one core neuron by neuron.
-
-    ``padded``: the words are addressed by concatenated bit fields, K = c 2^(ceil log2(kx ky) +
-    ceil log2 f) and N = f 2^(ceil log2 fx + ceil log2 fy) (Speck data sheet; the memory check of
-    sinabs.backend.dynapcnn).
-    """
-
-    def bits(n: int) -> int:
-        return 1 << (n - 1).bit_length() if padded else n
-
-    total = {"kernel_words": 0, "neuron_words": 0, "bias_words": 0}
-    shapes = quantized.shapes()
-    for part in mapping.slices:
-        if part.core != core or part.neurons.size == 0:
-            continue
-        incoming = [p for p in quantized.projections if p.target == part.population]
-        grid = next((p.geometry.out_shape for p in incoming if p.geometry is not None), None)
-        shape = shapes[part.population]
-        grid = grid or (shape if len(shape) == 3 else (int(np.prod(shape)), 1, 1))
-        channel, row, column = np.unravel_index(part.neurons, grid)
-        n_channels = len(set(channel.tolist()))
-        height, width = int(row.max() - row.min()) + 1, int(column.max() - column.min()) + 1
-        total["neuron_words"] += n_channels * bits(height) * bits(width)
-        for p in incoming:
-            if p.geometry is not None:
-                _, c, kh, kw = p.weights.shape
-            else:
-                before = p.pools[-1].output_shape if p.pools else shapes.get(p.source, ())
-                n_rows = int(p.weights.shape[0] if p.indptr is None else p.indptr.size - 1)
-                c, kh, kw = before if len(before) == 3 else (n_rows, 1, 1)
-            total["kernel_words"] += c * bits(kh * kw) * bits(n_channels)
-        if (quantized.population(part.population).v_bias[part.neurons] != 0).any():
-            total["bias_words"] += n_channels
-    return total
-
-
-def _count_axon_types(axons: list[dict[tuple[str, int], int]]) -> int:
-    """Return the types that first-come assignment gives to axons (target -> weight each)."""
-    types: list[dict[tuple[str, int], int]] = []
-    for reach in axons:
-        for known in types:
-            if all(known.get(target, weight) == weight for target, weight in reach.items()):
-                known.update(reach)
-                break
-        else:
-            types.append(dict(reach))
-    return len(types)
-
-
-def _destinations(
-    quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping, inputs: bool = False
-) -> Iterator[tuple[str, Ints, Ints, Ints]]:
-    """Yield per source node (name, core of its neurons, source, core) of every destination once."""
-    sizes = quantized.sizes()
-    keys: dict[str, list[Ints]] = {}
-    for projection in quantized.projections:
-        if projection.source not in sizes:
-            continue
-        n_target = sizes[projection.target]
-        home = mapping.core_of(projection.target, n_target)
-        pairs = synapse_counts(projection, sizes[projection.source], n_target).tocoo()
-        source, target = (axis.astype(np.int64) for axis in pairs.coords)
-        keys.setdefault(projection.source, []).append(
-            np.unique(source * chip.n_cores + home[target])
-        )
-    populations = {p.name for p in quantized.populations}
-    for name, found in keys.items():
-        source, core = np.divmod(np.unique(np.concatenate(found)), chip.n_cores)
-        if name in populations:
-            yield name, mapping.core_of(name, sizes[name]), source, core
-        elif inputs:
-            yield name, np.empty(0, np.int64), source, core

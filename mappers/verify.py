@@ -22,10 +22,14 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What ``verify`` found, one sentence each; ``violations`` empty = the mapping is legal."""
+    """What ``verify`` found, one sentence each; ``violations`` empty = the mapping is legal.
+
+    ``broken_rules`` are those violations that come from the chip's rules, not from counts.
+    """
 
     violations: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    broken_rules: tuple[str, ...] = ()
 
     @property
     def is_legal(self) -> bool:
@@ -42,9 +46,9 @@ def verify(quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping) -> Ver
     counts = Recount(quantized, chip, mapping)
     problems += counts.problems
     problems += _check_budgets(chip, mapping, counts)
-    rule_violations, rule_warnings = check_rules(quantized, chip, mapping)
+    broken_rules, rule_warnings = check_rules(quantized, chip, mapping)
     warnings = _check_soft_budgets(chip, mapping, counts) + rule_warnings
-    return Verdict((*problems, *rule_violations), tuple(warnings))
+    return Verdict((*problems, *broken_rules), tuple(warnings), tuple(broken_rules))
 
 
 def _check_names(chip: ChipSpec, mapping: Mapping) -> list[str]:
