@@ -14,7 +14,7 @@ from nmhw.sim.event_input import InputTable, input_table
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
-from nmhw.sim.program import Program
+from nmhw.sim.program import ALIGNMENT, Program
 from nmhw.sim.workspace import RunSize, Workspace, allocate
 from nmhw.values.arithmetic import CellState
 from nmhw.values.events import SpikeEvents
@@ -221,8 +221,8 @@ def _export(space: Workspace, first_row: int, end_row: int) -> dict[str, EventAr
     ends = np.cumsum(totals)
     out = tuple(np.empty(int(totals.sum()), np.int32) for _ in range(3))
     largest = int(space.pops[:, f.P_SIZE].max(initial=0))
-    seen = np.zeros(-(-max(largest, 1) // 8) * 8, np.uint8)
-    scratch = (seen, seen.view(np.uint64), np.zeros(seen.size, np.int32))
+    seen = np.zeros(-(-max(largest, 1) // ALIGNMENT) * ALIGNMENT, np.uint8)
+    scratch = (seen, np.zeros(seen.size, np.int32))
     export_events(
         space.events, space.counts, first_row, end_row, space.size.n_steps, space.pops,
         space.order, scratch, ends - totals, *out,
@@ -271,7 +271,7 @@ def _collect(
         order = program.orders[name]
         here = space.slice_of(k)
         totals[name] = _to_author(space.totals[here], order)
-        active[name] = _to_author(space.outs[3][here], order)
+        active[name] = _to_author(space.outs[2][here].astype(np.int64), order)
         d, at = int(space.pops[k, f.P_LATE_STEPS]), int(space.pops[k, f.P_LATE])
         n = int(space.pops[k, f.P_SIZE])
         late[name] = _to_author(space.late[at : at + d * n].reshape(d, n), order)

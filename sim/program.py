@@ -17,6 +17,7 @@ from nmhw.errors import UnsupportedError
 from nmhw.sim.conv_segments import AccumulatorWindow
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.lowering import LoweredProjection, lower_projection
+from nmhw.sim.memory import aligned_zeros
 from nmhw.values.quantized import QuantizedNetwork, QuantizedProjection
 
 Ints = NDArray[np.int64]
@@ -88,7 +89,7 @@ class _Pool:
 
     def build(self) -> NDArray[Any]:
         """Return the pool (never empty, so that every kernel argument has a type and a byte)."""
-        pool = np.zeros(max(self.size, ALIGNMENT), self.dtype)
+        pool = aligned_zeros(max(self.size, ALIGNMENT), self.dtype)
         at = 0
         for part in self.parts:
             pool[at : at + part.size] = part

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nmhw.errors import UnsupportedError, UsageError
 from nmhw.sim.bounds import choose_update
 from nmhw.sim.kernels import fields as f
+from nmhw.sim.memory import aligned_zeros
 from nmhw.sim.parameters import fill_parameters
 from nmhw.sim.ports import PortPlan, plan_ports, port_row, with_primary
 from nmhw.sim.program import ALIGNMENT, Program
@@ -119,19 +120,19 @@ def allocate(
     params, starts = fill_parameters(program, populations, pops, n_total)
     n_int, n_float = starts[1].size, starts[2].size
     states = tuple(
-        np.zeros(n, dtype)
+        aligned_zeros(n, dtype)
         for n, dtype in ((n_total, np.int32), (n_int, np.int64), (n_float, np.float32))
         for _ in "uv"
     )
     rests = (np.zeros(n_total, np.int32), np.zeros(n_total, np.int32))
     _fill_rests(populations, program, pops, rests[1])
-    flags = np.zeros(max(n_total, 8), np.uint8)
-    marks = np.zeros(max(n_total, 8), np.uint8)
+    flags = aligned_zeros(max(n_total, ALIGNMENT), np.uint8)
+    marks = aligned_zeros(max(n_total, 8), np.uint8)
     accs = (
-        np.zeros(widths[0], np.int16),
-        np.zeros(widths[1], np.int32),
-        np.zeros(int(padded.max(initial=ALIGNMENT)), np.int64),
-        np.zeros(int(program.table[:, f.J_WIDTH].max(initial=ALIGNMENT)), np.int16),
+        aligned_zeros(widths[0], np.int16),
+        aligned_zeros(widths[1], np.int32),
+        aligned_zeros(int(padded.max(initial=ALIGNMENT)), np.int64),
+        aligned_zeros(int(program.table[:, f.J_WIDTH].max(initial=ALIGNMENT)), np.int16),
     )
     control = np.zeros(f.C_FIELDS, np.int64)
     control[f.C_STEPS] = size.n_steps
@@ -151,7 +152,7 @@ def allocate(
         starts=starts,
         rests=rests,
         accs=accs,
-        outs=(flags, flags.view(np.uint64), marks, np.zeros(n_total, np.int64)),
+        outs=(flags, marks, aligned_zeros(n_total, np.int32)),
         rings=(ring, ring_counts),
         expanded=np.zeros(_most_pooled(program, pops, multiplicity, most), np.uint32),
         events=np.zeros(_buffer_size(control, size), np.uint32),

@@ -9,6 +9,7 @@ import numpy as np
 
 from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
 from nmhw.sim.kernels.fields import P_ORDER, P_SIZE
+from nmhw.sim.kernels.intrinsics import borrow, mask_of_64, trailing_zeros
 
 
 @kernel
@@ -23,16 +24,19 @@ def _sort_short(values, first, end):
 
 
 @kernel
-def _write_marked(seen, words, times, size, out, at):
+def _write_seen(seen, times, size, out, at):
     """Write every seen index as often as it was seen, ascending, and forget it."""
-    for k in range((size + 7) >> 3):
-        if words[k]:
-            for i in range(k << 3, (k << 3) + 8):
-                for _ in range(times[i]):
-                    out[at] = i
-                    at += 1
-                seen[i] = 0
-                times[i] = 0
+    cursor = np.uint64(at)
+    for k in range(np.uint64(0), np.uint64(size), np.uint64(64)):
+        mask = mask_of_64(seen, k)
+        while mask:
+            i = k + trailing_zeros(mask)
+            mask &= mask - np.uint64(1)
+            for _ in range(times[i]):
+                out[cursor] = np.int32(i)
+                cursor += np.uint64(1)
+            seen[i] = 0
+            times[i] = 0
 
 
 def _close_over(stamp: str) -> Any:
@@ -43,11 +47,13 @@ def _close_over(stamp: str) -> Any:
         """Split ``events`` (rows first_row..end_row, populations in update order in each row).
 
         ``cursors[p]`` is where the next event of population p goes in the three outputs;
-        ``scratch`` = (bytes, their uint64 view, int32 counts), all zero, as long as the largest
-        population.
+        ``scratch`` = (bytes, int32 counts), all zero, as long as the largest population and a
+        multiple of 64.
         """
         _ = stamp  # part of the cache key
-        seen, words, times = scratch
+        events, counts, pops, order = borrow((events, counts, pops, order))
+        seen, times = borrow(scratch)
+        sample_of, step_of, index_of = borrow((sample_of, step_of, index_of))
         at = 0
         for row in range(first_row, end_row):
             sample = np.int32(row // steps)
@@ -65,16 +71,16 @@ def _close_over(stamp: str) -> Any:
                 if place < 0:
                     for k in range(n):
                         index_of[out + k] = events[at + k]
-                elif np.int64(n) * n < size:
+                elif np.int64(n) * n < size >> 3:
                     for k in range(n):
                         index_of[out + k] = order[place + np.int64(events[at + k])]
                     _sort_short(index_of, out, out + n)
                 else:
                     for k in range(n):
-                        i = order[place + np.int64(events[at + k])]
+                        i = np.uint64(order[place + np.int64(events[at + k])])
                         seen[i] = 1
                         times[i] += 1
-                    _write_marked(seen, words, times, size, index_of, out)
+                    _write_seen(seen, times, size, index_of, out)
                 at += n
 
     return export_events

@@ -49,3 +49,73 @@ def borrow(context: Any, value: Any) -> Any:
         return strip(target, builder, signature.args[0], args[0])
 
     return value(value), generate
+
+
+@intrinsic
+def mask_of_64(context: Any, flags: Any, index: Any) -> Any:
+    """Return a uint64 with bit k set where ``flags[index + k]`` (uint8) is not 0."""
+
+    def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = target.make_array(signature.args[0])(target, builder, args[0]).data
+        offset = target.cast(builder, args[1], signature.args[1], types.intp)
+        vector = ir.VectorType(ir.IntType(8), 64)
+        pointer = builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
+        bytes_64 = builder.load(pointer, align=1)
+        is_set = builder.icmp_unsigned("!=", bytes_64, ir.Constant(vector, None))
+        return builder.bitcast(is_set, ir.IntType(64))
+
+    return types.uint64(flags, index), generate
+
+
+@intrinsic
+def trailing_zeros(context: Any, x: Any) -> Any:
+    """Return the index of the lowest set bit of a uint64 (64 for 0)."""
+
+    def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def add_run(context: Any, acc: Any, at: Any, weights: Any, first: Any, n: Any) -> Any:
+    """Add ``weights[first:first + n]`` to ``acc[at:at + n]`` (int16 to int16 or int32).
+
+    Explicit vectors of 32, then 8, then single elements: for runs of a hundred elements the
+    overlap test before a compiled loop costs as much as the loop.
+    """
+    bits = acc.dtype.bitwidth
+
+    def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        out = target.make_array(signature.args[0])(target, builder, args[0]).data
+        row = target.make_array(signature.args[2])(target, builder, args[2]).data
+        out, row = builder.gep(out, [args[1]]), builder.gep(row, [args[3]])
+        place = cgutils.alloca_once_value(builder, ir.Constant(word, 0))
+        for lanes in (32, 8, 1):
+            short: Any = ir.IntType(16)
+            wide: Any = ir.IntType(bits)
+            if lanes > 1:
+                short, wide = ir.VectorType(short, lanes), ir.VectorType(wide, lanes)
+            head = builder.append_basic_block("run.head")
+            body = builder.append_basic_block("run.body")
+            done = builder.append_basic_block("run.done")
+            builder.branch(head)
+            builder.position_at_end(head)
+            start = builder.load(place)
+            stop = builder.add(start, ir.Constant(word, lanes))
+            builder.cbranch(builder.icmp_unsigned("<=", stop, args[4]), body, done)
+            builder.position_at_end(body)
+            source = builder.bitcast(builder.gep(row, [start]), short.as_pointer())
+            sink = builder.bitcast(builder.gep(out, [start]), wide.as_pointer())
+            value = builder.load(source, align=2)
+            value = builder.sext(value, wide) if bits > 16 else value
+            total = builder.add(builder.load(sink, align=bits // 8), value)
+            builder.store(total, sink, align=bits // 8)
+            builder.store(stop, place)
+            builder.branch(head)
+            builder.position_at_end(done)
+        return target.get_dummy_value()
+
+    form = types.void(acc, types.uint64, weights, types.uint64, types.uint64)
+    return form, generate

@@ -38,21 +38,23 @@ from nmhw.sim.kernels.fields import (
     P_V_BITS,
     P_V_WRAP,
 )
+from nmhw.sim.kernels.intrinsics import mask_of_64, trailing_zeros
 
 
 @kernel
-def scan_flags(words, base, size, out, at):
-    """Append the index of every set byte flag to ``out``; eight flags are tested at once."""
+def scan_flags(flags, base, size, out, at):
+    """Append the index of every set byte flag to ``out``, 64 flags at a time.
+
+    The list is made from bit masks: a branch per flag would be mispredicted at every spike.
+    """
     count = at
-    first = np.uint64(base >> 3)
-    for k in range(np.uint64((size + 7) >> 3)):
-        x = words[first + k]
-        if x:
-            index = np.uint32(k << np.uint64(3))
-            for b in range(8):
-                if (x >> np.uint64(8 * b)) & np.uint64(1):
-                    out[count] = index + np.uint32(b)
-                    count += 1
+    start = np.uint64(base)
+    for k in range(np.uint64(0), np.uint64(size), np.uint64(64)):
+        mask = mask_of_64(flags, start + k)
+        while mask:
+            out[count] = np.uint32(k + trailing_zeros(mask))
+            mask &= mask - np.uint64(1)
+            count += 1
     return count - at
 
 
@@ -234,7 +236,7 @@ def mark_active(pop, port, acc, u, v, biased, marks, totals):
         for j in range(length):
             active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
             marks[n + j] = active
-            totals[n + j] += active
+            totals[n + j] += np.int32(active)
 
 
 @kernel

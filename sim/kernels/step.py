@@ -14,6 +14,7 @@ import numpy as np
 
 from nmhw.sim.kernels.cells import update_float, update_general
 from nmhw.sim.kernels.compiled import entry_point, inlined, kernel, source_stamp
+from nmhw.sim.kernels.deliver import deliver
 from nmhw.sim.kernels.fields import (
     A_IS16,
     A_LENGTH,
@@ -31,34 +32,10 @@ from nmhw.sim.kernels.fields import (
     C_ROW,
     C_STEPS,
     C_STOP,
-    J_ACC,
-    J_DELAY,
-    J_FLUSH,
-    J_INDICES,
-    J_IS_INPUT,
-    J_KIND,
-    J_POINTERS,
-    J_POOL,
-    J_POOLED,
-    J_ROWS,
-    J_SOURCE,
-    J_TABLE,
-    J_TARGETS,
-    J_WEIGHTS,
-    J_WIDTH,
-    KIND_CONV16,
-    KIND_CONV32,
-    KIND_DENSE8,
-    KIND_DENSE16,
-    KIND_SPARSE8,
-    KIND_SPARSE32,
-    KIND_SPARSE_WIDE,
     P_BASE,
     P_CAPACITY,
     P_END_PORT,
-    P_END_PROJECTION,
     P_FIRST_PORT,
-    P_FIRST_PROJECTION,
     P_LATE,
     P_LATE_STEPS,
     P_ORDER,
@@ -90,78 +67,7 @@ from nmhw.sim.kernels.neurons import (
     update_uniform,
     update_uniform_clamp,
 )
-from nmhw.sim.kernels.synapses import (
-    add_conv,
-    add_dense8,
-    add_dense16,
-    add_sparse,
-    add_sparse_wide,
-    fold,
-    pool_events,
-)
-
-
-@inlined
-def _deliver(pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings, accs):
-    """Add everything that arrives at one population in this row to its accumulators."""
-    w8, w16, w32, quads, quad_weights = weights
-    targets, pointers, table, segments, pool_pointers, pooled, expanded = rows
-    input_events, input_pointers = inputs
-    ring, ring_counts = rings
-    acc16, acc32, sums = accs
-    for p in range(pop[P_FIRST_PROJECTION], pop[P_END_PROJECTION]):
-        proj = projections[p]
-        delay = proj[J_DELAY]
-        if delay > row or (not continuous and delay > row % steps):
-            continue
-        if proj[J_IS_INPUT]:
-            events = input_events
-            first = input_pointers[proj[J_SOURCE], row - delay]
-            end = input_pointers[proj[J_SOURCE], row - delay + 1]
-        else:
-            source = pops[proj[J_SOURCE]]
-            slot = (row - delay) % source[P_SLOTS]
-            events = ring
-            first = source[P_RING] + slot * source[P_CAPACITY]
-            end = first + ring_counts[source[P_RING_COUNT] + slot]
-        if first == end:
-            continue
-        if proj[J_POOL] >= 0:
-            end = pool_events(
-                pool_pointers, pooled, proj[J_POOL], proj[J_POOLED], events, first, end, expanded
-            )
-            first = 0
-            events = expanded
-        kind, at, acc = proj[J_KIND], proj[J_WEIGHTS], proj[J_ACC]
-        rows_at, indices_at = proj[J_POINTERS], proj[J_INDICES]
-        if kind == KIND_DENSE8:
-            add_dense8(
-                w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
-                sums, acc32, acc,
-            )  # fmt: skip
-        elif kind == KIND_SPARSE_WIDE:
-            add_sparse_wide(
-                quads, quad_weights, pointers, rows_at, indices_at, events, first, end, acc32, acc,
-                proj[J_TARGETS],
-            )  # fmt: skip
-        elif kind == KIND_CONV16:
-            add_conv(
-                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc16, acc
-            )
-        elif kind == KIND_CONV32:
-            add_conv(
-                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc32, acc
-            )
-        elif kind == KIND_DENSE16:
-            add_dense16(w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc)
-        elif kind == KIND_SPARSE8:
-            add_sparse(
-                targets, w8, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
-            )
-        elif kind == KIND_SPARSE32:
-            add_sparse(
-                targets, w32, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
-            )
+from nmhw.sim.kernels.synapses import fold
 
 
 @inlined
@@ -199,7 +105,7 @@ def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_a
     p32, p64, pf, biased = params
     u32, v32, u64, v64, uf, vf = states
     resting, rest_steps = rests
-    flags, words, marks, active = outs
+    flags, marks, active = outs
     first = pop[P_FIRST_PORT]
     kind = pop[P_UPDATE]
     if kind >= UPDATE_GENERAL:
@@ -222,7 +128,7 @@ def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_a
         clipped = _update_fast(
             pop, port, acc32, p32, (u32, v32), flags, marking, biased, marks, active
         )
-    return scan_flags(words, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
+    return scan_flags(flags, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
 
 
 @inlined
@@ -299,7 +205,7 @@ def _close_over(stamp: str) -> Any:
         order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
         acc16, acc32, x64, sums = accs
-        marks = outs[2]
+        marks = outs[1]
         steps, keep = control[C_STEPS], control[C_KEEP]
         continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
         marking = control[C_COUNT_ACTIVE]
@@ -314,7 +220,7 @@ def _close_over(stamp: str) -> Any:
             last = not continuous or sample == control[C_LAST_SAMPLE]
             for p in range(pops.shape[0]):
                 pop = pops[p]
-                _deliver(
+                deliver(
                     pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings,
                     (acc16, acc32, sums),
                 )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nmhw.sim.kernels.compiled import kernel
-from nmhw.sim.kernels.intrinsics import prefetch
+from nmhw.sim.kernels.intrinsics import add_run, prefetch
 
 
 @kernel
@@ -149,8 +149,7 @@ def add_conv(
             b = np.uint64(w)
             length = segments[p + 2]
             p += 2
-            for k in range(np.uint64(length)):
-                acc[a + k] += weights[b + k]
+            add_run(acc, a, weights, b, np.uint64(length))
             w += length
 
 

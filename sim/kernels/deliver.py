@@ -1,0 +1,107 @@
+"""Delivery in one step: every projection of a population, by the kernel its table row names."""
+
+# mypy: allow-untyped-defs, no-check-untyped-defs
+from __future__ import annotations
+
+from nmhw.sim.kernels.compiled import inlined
+from nmhw.sim.kernels.fields import (
+    J_ACC,
+    J_DELAY,
+    J_FLUSH,
+    J_INDICES,
+    J_IS_INPUT,
+    J_KIND,
+    J_POINTERS,
+    J_POOL,
+    J_POOLED,
+    J_ROWS,
+    J_SOURCE,
+    J_TABLE,
+    J_TARGETS,
+    J_WEIGHTS,
+    J_WIDTH,
+    KIND_CONV16,
+    KIND_CONV32,
+    KIND_DENSE8,
+    KIND_DENSE16,
+    KIND_SPARSE8,
+    KIND_SPARSE32,
+    KIND_SPARSE_WIDE,
+    P_CAPACITY,
+    P_END_PROJECTION,
+    P_FIRST_PROJECTION,
+    P_RING,
+    P_RING_COUNT,
+    P_SLOTS,
+)
+from nmhw.sim.kernels.synapses import (
+    add_conv,
+    add_dense8,
+    add_dense16,
+    add_sparse,
+    add_sparse_wide,
+    pool_events,
+)
+
+
+@inlined
+def deliver(pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings, accs):
+    """Add everything that arrives at one population in this row to its accumulators."""
+    w8, w16, w32, quads, quad_weights = weights
+    targets, pointers, table, segments, pool_pointers, pooled, expanded = rows
+    input_events, input_pointers = inputs
+    ring, ring_counts = rings
+    acc16, acc32, sums = accs
+    for p in range(pop[P_FIRST_PROJECTION], pop[P_END_PROJECTION]):
+        proj = projections[p]
+        delay = proj[J_DELAY]
+        if delay > row or (not continuous and delay > row % steps):
+            continue
+        if proj[J_IS_INPUT]:
+            events = input_events
+            first = input_pointers[proj[J_SOURCE], row - delay]
+            end = input_pointers[proj[J_SOURCE], row - delay + 1]
+        else:
+            source = pops[proj[J_SOURCE]]
+            slot = (row - delay) % source[P_SLOTS]
+            events = ring
+            first = source[P_RING] + slot * source[P_CAPACITY]
+            end = first + ring_counts[source[P_RING_COUNT] + slot]
+        if first == end:
+            continue
+        if proj[J_POOL] >= 0:
+            end = pool_events(
+                pool_pointers, pooled, proj[J_POOL], proj[J_POOLED], events, first, end, expanded
+            )
+            first = 0
+            events = expanded
+        kind, at, acc = proj[J_KIND], proj[J_WEIGHTS], proj[J_ACC]
+        rows_at, indices_at = proj[J_POINTERS], proj[J_INDICES]
+        if kind == KIND_DENSE8:
+            add_dense8(
+                w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
+                sums, acc32, acc,
+            )  # fmt: skip
+        elif kind == KIND_SPARSE_WIDE:
+            add_sparse_wide(
+                quads, quad_weights, pointers, rows_at, indices_at, events, first, end, acc32, acc,
+                proj[J_TARGETS],
+            )  # fmt: skip
+        elif kind == KIND_CONV16:
+            add_conv(
+                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc16, acc
+            )
+        elif kind == KIND_CONV32:
+            add_conv(
+                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc32, acc
+            )
+        elif kind == KIND_DENSE16:
+            add_dense16(w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc)
+        elif kind == KIND_SPARSE8:
+            add_sparse(
+                targets, w8, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
+            )
+        elif kind == KIND_SPARSE32:
+            add_sparse(
+                targets, w32, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
+            )
