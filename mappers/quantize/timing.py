@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nmhw.errors import ProfileError
 from nmhw.mappers.quantize.contract import Ledger
 from nmhw.values.network import Network, Projection
 from nmhw.values.profile import Profile
@@ -27,6 +28,7 @@ from nmhw.values.topology import (
     late_populations,
     output_delay,
     projection_delays,
+    topological_order,
 )
 
 
@@ -63,7 +65,10 @@ def retime(network: Network, profile: Profile, ledger: Ledger) -> Timing:
     hop, spare = arithmetic.hop_steps, arithmetic.max_extra_delay_steps
     given = projection_delays(network, profile)
     late = late_populations(network, profile)
-    reset_delay = _reset_delay(hop, bool(late), arithmetic.reset_delays)
+    has = arithmetic.reset_delays
+    # a simulator cannot order a loop without delay, even where late spikes would allow it
+    wants_late = bool(late) and hop == 0 and not _has_timeless_loop(network, given)
+    reset_delay = 1 if 0 not in has or (wants_late and 1 in has) else 0
     stateful = {p.name for p in network.populations if p.model.is_spiking}
     stateful -= {p.name for p in network.populations if p.model.kind == "threshold"}
     late_on_chip = stateful if reset_delay else set()
@@ -90,7 +95,7 @@ def retime(network: Network, profile: Profile, ledger: Ledger) -> Timing:
             extra = {name: min(e, spare) for name, e in extra.items()}
     base = depths(network, given)
     depth = {
-        p.name: base[p.name] + shift[p.name] - (p.name in late) + (p.name in late_on_chip)
+        p.name: max(0, base[p.name] + shift[p.name] + (p.name in late_on_chip) - (p.name in late))
         for p in network.populations
     }
     _note_shift(network, shift, depth, ledger)
@@ -98,11 +103,13 @@ def retime(network: Network, profile: Profile, ledger: Ledger) -> Timing:
     return Timing(delays, depth, shift, reset_delay, output_delay(network, depth))
 
 
-def _reset_delay(hop: int, is_late: bool, has: tuple[int, ...]) -> int:
-    """A chip whose hop costs a step delays the spike by itself; one without may reset late."""
-    if 0 not in has:
-        return 1
-    return 1 if is_late and hop == 0 and 1 in has else 0
+def _has_timeless_loop(network: Network, delays: Mapping[str, int]) -> bool:
+    """Whether some loop has no delay at all."""
+    try:
+        topological_order(network, frozenset(name for name, steps in delays.items() if steps))
+    except ProfileError:
+        return True
+    return False
 
 
 def _solve(
