@@ -131,9 +131,17 @@ def test_spikes_that_leave_a_step_late_are_the_same_as_a_hop() -> None:
     assert {p.spec.reset_delay for p in q.populations} == {0}
     # both runs show the spikes of the first population in the same step
     assert depths(q) == {"a": 0, "b": 0}
-    native = quantize_network(net, chip(0, 0, reset_delays=(0, 1)), late)
+
+
+def test_a_chip_without_hop_resets_late_itself_unless_a_loop_has_no_delay() -> None:
+    late = ZERO_HOP.with_(reset_delay=1)
+    both = chip(0, 1, reset_delays=(0, 1))
+    native = quantize_network(network(("in", "a"), ("a", "b")), both, late)
     assert {p.spec.reset_delay for p in native.populations} == {1}
-    assert set(delays(native).values()) == {0}
+    assert delays(native) == {"in>a": 0, "a>b": 0}
+    loop = quantize_network(network(("in", "a"), ("a", "b"), ("b", "a")), both, late)
+    assert {p.spec.reset_delay for p in loop.populations} == {0}
+    assert delays(loop) == {"in>a": 0, "a>b": 1, "b>a": 1}
 
 
 def test_biases_that_act_before_the_first_input_are_named() -> None:
