@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
-#: A dense matrix with fewer non-zero weights than this is walked as sparse rows: a dense element
-#: costs about 1/50 of a sparse one (measured on an AVX-512 server core, int8).
-MIN_DENSE_DENSITY = 1 / 64
+#: A row element costs this fraction of a sparse synapse while the matrix is below so many bytes
+#: (int8 on an AVX-512 server core with 1 MiB of L2 and 32 MiB of L3, rounded against rows).
+ROW_COSTS = ((2**20, 1 / 40), (2**25, 1 / 20), (2**29, 1 / 8))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,35 +105,64 @@ def lower_projection(
     pool = _lower_pool(projection, n_source, source_order)
     rows_order = source_order if pool is None else None
     weights, shift = _shrink(projection.weights, projection.name)
-    largest = int(np.abs(weights).max(initial=0))
+    largest = _largest(weights)
     factor = _pool_factor(projection, n_source)
     geometry = projection.geometry
     is_conv = geometry is not None and geometry.out_shape == target_layout and largest < 2**15
     if is_conv and geometry is not None:
         conv = lower_conv(geometry, weights, rows_order, pool)
-        bound = factor * int(np.abs(weights).sum(axis=(1, 2, 3)).max(initial=0))
+        per_channel = _magnitudes(weights).sum(axis=(1, 2, 3), dtype=np.int64)
+        bound = factor * int(per_channel.max(initial=0))
         pool = None if conv.has_pool else pool
         kernel = conv.weights.astype(np.int16)
         return LoweredProjection(KIND_CONV16, kernel, bound, shift, conv=conv, pool=pool)
     is_dense = projection.storage == "dense" and largest < 2**15
-    if is_dense and np.count_nonzero(weights) >= MIN_DENSE_DENSITY * weights.size:
+    if is_dense and _prefers_rows(int(np.count_nonzero(weights)), *weights.shape, beyond=True):
         return _lower_dense(weights, shift, rows_order, target_order, factor, pool)
     matrix = stored_synapses(projection, n_target)
     matrix.data = matrix.data >> shift
+    matrix.sum_duplicates()
+    n_stored = int(np.count_nonzero(matrix.data))
+    if _largest(matrix.data) < 2**15 and _prefers_rows(n_stored, *matrix.shape, beyond=False):
+        rows = matrix.astype(np.int16).toarray()
+        return _lower_dense(rows, shift, rows_order, target_order, factor, pool)
     return _lower_sparse(matrix, shift, rows_order, target_order, factor, pool)
 
 
-def _shrink(weights: NDArray[Any], where: str) -> tuple[Ints, int]:
-    """Return int64 weights without their common factor 2**shift, if they exceed int8 with it."""
-    wide = weights.astype(np.int64)
-    bits = int(np.bitwise_or.reduce(wide, axis=None)) if wide.size else 0
-    largest = int(np.abs(wide).max(initial=0))
+def _prefers_rows(n_synapses: int, n_rows: int, n_targets: int, *, beyond: bool) -> bool:
+    """Whether whole rows are cheaper to add than the non-zero synapses alone.
+
+    ``beyond`` is the answer for matrices too large to be converted.
+    """
+    elements = n_rows * n_targets
+    for limit, cost in ROW_COSTS:
+        if elements <= limit:
+            return n_synapses >= cost * elements
+    return beyond
+
+
+def _largest(weights: NDArray[Any]) -> int:
+    """Return max |weights| as a Python integer."""
+    return max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
+
+
+def _magnitudes(weights: NDArray[Any]) -> NDArray[Any]:
+    """Return |weights| in a type that holds |-128| too."""
+    return np.abs(weights.astype(np.int16) if weights.dtype.itemsize == 1 else weights)
+
+
+def _shrink(weights: NDArray[Any], where: str) -> tuple[NDArray[Any], int]:
+    """Return signed weights without their common factor 2**shift, if they exceed int8 with it."""
+    largest = _largest(weights)
     if largest >= 2**31:
         raise UnsupportedError("weights beyond 32 bits", got=largest, where=where)
-    if largest < 128 or bits == 0:
-        return wide, 0
+    if largest < 128:
+        return weights.astype(np.int8, copy=False), 0
+    wide = weights.astype(np.int64)
+    bits = int(np.bitwise_or.reduce(wide, axis=None))
     shift = (bits & -bits).bit_length() - 1
-    return wide >> shift, shift
+    wide >>= shift
+    return wide.astype(np.int16) if _largest(wide) < 2**15 else wide, shift
 
 
 def _pool_factor(projection: QuantizedProjection, n_source: int) -> int:
@@ -159,7 +188,7 @@ def _lower_pool(
 
 
 def _lower_dense(
-    weights: Ints,
+    weights: NDArray[Any],
     shift: int,
     rows_order: Ints | None,
     target_order: Ints | None,
@@ -167,8 +196,8 @@ def _lower_dense(
     pool: tuple[Ints, NDArray[np.uint32]] | None,
 ) -> LoweredProjection:
     rows, n = weights.shape
-    bound = factor * int(np.abs(weights).sum(axis=0).max(initial=0))
-    largest = max(1, int(np.abs(weights).max(initial=0)))
+    bound = factor * int(_magnitudes(weights).sum(axis=0, dtype=np.int64).max(initial=0))
+    largest = max(1, _largest(weights))
     fits = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
     granule = 64 if n > 64 else 16
     width = -(-n // granule) * granule

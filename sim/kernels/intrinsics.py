@@ -38,7 +38,8 @@ def borrow(context: Any, value: Any) -> Any:
     def strip(target: Any, builder: Any, kind: Any, item: Any) -> Any:
         if isinstance(kind, types.BaseTuple):
             parts = cgutils.unpack_tuple(builder, item)
-            stripped = [strip(target, builder, k, p) for k, p in zip(kind, parts, strict=True)]
+            kinds: Any = kind
+            stripped = [strip(target, builder, k, p) for k, p in zip(kinds, parts, strict=True)]
             return target.make_tuple(builder, kind, stripped)
         array = target.make_array(kind)(target, builder, item)
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
