@@ -147,6 +147,27 @@ def agree_on_form(
     )
 
 
+def check_sources(network: Network, chip: ChipSpec) -> None:
+    """Refuse projections that carry membrane values: chips send spikes.
+
+    Raises
+    ------
+    UnsupportedError
+        Naming the population without spikes and the projection.
+    """
+    silent = {p.name: p.model.kind for p in network.populations if not p.model.is_spiking}
+    for p in network.projections:
+        if p.source in silent:
+            raise UnsupportedError(
+                "a population without spikes sends its membrane value, which the chip cannot",
+                got=f"{silent[p.source]} > {p.target} ({p.name})",
+                limit=f"{chip.name} sends spikes",
+                where=p.source,
+                hint="end the network there, or put spiking neurons in its place",
+                rule="quantize.graded-source",
+            )
+
+
 def check_recurrent_bias(network: Network, profile: Profile, ledger: Ledger) -> None:
     """Refuse a profile whose recurrent biases start late, if the network has such biases."""
     if profile.recurrent_bias_from_step == 0:

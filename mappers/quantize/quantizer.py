@@ -17,6 +17,7 @@ from nmhw.mappers.quantize.contract import (
     agree_on_form,
     check_allow,
     check_recurrent_bias,
+    check_sources,
 )
 from nmhw.mappers.quantize.explicit import Explicit, check_names
 from nmhw.mappers.quantize.integer import quantize_integer
@@ -141,6 +142,7 @@ def _quantize(
     cells = discretize(network, profile)
     if is_literal:
         cells = {name: _without_gains(cell) for name, cell in cells.items()}
+    check_sources(network, chip)
     check_recurrent_bias(network, profile, ledger)
     timing = retime(network, profile, ledger)
     sizes = network.sizes()
@@ -153,15 +155,17 @@ def _quantize(
         )
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
         part = replace(part, is_literal=is_literal)
-        part = replace(part, bounds=_bounds(part, activity.get(population.name), spikes))
+        if not is_literal:
+            part = replace(part, bounds=_bounds(part, activity.get(population.name), spikes))
         if chip.arithmetic.state == "float32":
             parts.append(quantize_float32(part, profile, ledger))
         else:
             parts.append(quantize_integer(part, ledger))
     _note_headroom(original.name, parts, ledger)
     if not is_literal:
+        verb = "truncated" if chip.arithmetic.weight_rounding == "truncate" else "rounded"
         text = (
-            f"weights and gains (r, w_in, dt) are folded and rounded to "
+            f"weights (with gains r, w_in and dt folded in where the chip has none) are {verb} to "
             f"{max(chip.arithmetic.weight_bits)} bits; the error per layer is in the loss table"
         )
         ledger.note("weights", original.name, text)

@@ -225,6 +225,14 @@ def test_threshold_nodes_forget_everything_and_do_not_reset() -> None:
     assert population.spec.is_spiking
 
 
+def test_a_population_without_spikes_cannot_feed_another() -> None:
+    build = Network.build("net").input("in", 2).population("li", 2, "li", tau_mem_s=0.01)
+    build.population("pop", 2, "if").project("in", "li", np.eye(2)).project("li", "pop", np.eye(2))
+    text = r"li: a population without spikes sends its membrane value.*got li > pop \(li>pop\)"
+    with pytest.raises(UnsupportedError, match=text):
+        quantize_network(build.output("out", "pop").done(), GENERIC, EULER)
+
+
 def test_a_sheet_that_is_not_executable_is_refused_with_its_reason() -> None:
     sheet = replace(GENERIC, is_executable=False, not_executable_because="limits only")
     with pytest.raises(UnsupportedError, match=r"nothing can be deployed.*limits only"):
