@@ -54,20 +54,19 @@ def choose_update(population: QuantizedPopulation, input_bound: int, n_steps: in
     Parameters
     ----------
     input_bound : int
-        Largest |x| of one step, all shifts applied.
+        Largest |x| of one step, all shifts applied (float32 cells have no input shift).
     n_steps : int
         Steps without a reset of the state.
     """
     spec = population.spec
-    if spec.state == "float32":
-        return f.UPDATE_FLOAT
     simple = (
         (not spec.is_spiking or (spec.reset_delay == 0 and spec.max_spikes_per_step == 1))
         and population.v_min is None
         and (population.refractory_steps is None or not population.refractory_steps.any())
-        and _resets_stay_small(population)
     )
-    if not simple:
+    if spec.state == "float32":
+        return f.UPDATE_FLOAT_ROWS if simple and input_bound <= INT32_MAX else f.UPDATE_FLOAT
+    if not simple or not _resets_stay_small(population):
         return f.UPDATE_GENERAL
     if not spec.has_current and spec.v_decay != "mulshift":
         return _choose_without_current(population, input_bound, n_steps)

@@ -15,7 +15,7 @@ from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
 from nmhw.sim.program import ALIGNMENT, Program
-from nmhw.sim.workspace import RunSize, Workspace, allocate
+from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace, allocate
 from nmhw.values.arithmetic import CellState
 from nmhw.values.events import SpikeEvents
 from nmhw.values.probe import Probe
@@ -313,7 +313,7 @@ def _final_state(space: Workspace, index: int, order: Ints | None) -> CellState:
     there = slice(int(pop[f.P_STATE]), int(pop[f.P_STATE]) + n)
     u32, v32, u64, v64, uf, vf = space.states
     form = pop[f.P_UPDATE]
-    if form == f.UPDATE_FLOAT:
+    if form in FLOAT_FORMS:
         u, v = uf[there], vf[there]
     elif form == f.UPDATE_GENERAL:
         u, v = u64[there], v64[there]
@@ -326,7 +326,7 @@ def _final_state(space: Workspace, index: int, order: Ints | None) -> CellState:
 def _probe_data(space: Workspace, probes: Sequence[Probe]) -> dict[tuple[str, str], ProbeData]:
     data = {}
     for row, probe in zip(space.probes, probes, strict=True):
-        is_float = space.pops[row[f.R_POPULATION], f.P_UPDATE] == f.UPDATE_FLOAT
+        is_float = space.pops[row[f.R_POPULATION], f.P_UPDATE] in FLOAT_FORMS
         pool: NDArray[Any] = space.probe_float if is_float else space.probe_int
         n = int(space.pops[row[f.R_POPULATION], f.P_SIZE])
         shape = (space.size.n_samples, int(row[f.R_KEPT]), n)

@@ -51,7 +51,7 @@ def fill_parameters(
     forms = pops[:, f.P_UPDATE]
     sizes = pops[:, f.P_SIZE]
     n_int = int(sizes[forms == f.UPDATE_GENERAL].sum())
-    n_float = int(sizes[forms == f.UPDATE_FLOAT].sum())
+    n_float = int(sizes[np.isin(forms, (f.UPDATE_FLOAT_ROWS, f.UPDATE_FLOAT))].sum())
     narrow = np.zeros((f.I_FIELDS, n_total), np.int32)
     wide = np.zeros((f.G_FIELDS, max(n_int, 1)), np.int64)
     floats = np.zeros((f.F_FIELDS, max(n_float, 1)), np.float32)
@@ -66,7 +66,7 @@ def fill_parameters(
         here = slice(base, base + n)
         has_bias = (population.u_bias != 0) | (population.v_bias != 0)
         biased[here] = has_bias[place]
-        if pop[f.P_UPDATE] == f.UPDATE_FLOAT:
+        if pop[f.P_UPDATE] in (f.UPDATE_FLOAT_ROWS, f.UPDATE_FLOAT):
             pop[f.P_STATE] = at_float
             there = slice(at_float, at_float + n)
             at_float += n
@@ -111,6 +111,8 @@ def _fill_float(
     assert values is not None  # choose_update picked the float form
     for name, row in FLOAT_ROWS.items():
         floats[row] = values[name][place]
+    if population.spec.reset == "zero":
+        floats[f.F_V_RESET] = 0
     v0[:] = values["v0"][place]
 
 

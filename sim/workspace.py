@@ -24,7 +24,16 @@ Ints = NDArray[np.int64]
 #: Most spikes (4 bytes each) that the rings of one program may hold.
 MAX_RING = 2**30
 
-FAST_FORMS = (f.UPDATE_UNIFORM, f.UPDATE_UNIFORM_CLAMP, f.UPDATE_ARRAYS, f.UPDATE_CURRENT)
+#: Forms that read one int32 (or int16) accumulator in place.
+FAST_FORMS = (
+    f.UPDATE_UNIFORM,
+    f.UPDATE_UNIFORM_CLAMP,
+    f.UPDATE_ARRAYS,
+    f.UPDATE_CURRENT,
+    f.UPDATE_FLOAT_ROWS,
+)
+
+FLOAT_FORMS = (f.UPDATE_FLOAT_ROWS, f.UPDATE_FLOAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ def allocate(
     n_total = int(padded.sum())
     steps = size.n_rows if size.is_continuous else size.n_steps
     for pop, population, bound in zip(pops, populations, plan.input_bounds, strict=True):
-        shifted = bound << population.spec.input_shift
+        shifted = bound << _input_shift(population)
         pop[f.P_UPDATE] = choose_update(population, shifted, steps)
     order = _place_orders(program, pops)
     projections, ports, widths = _place_ports(program, plan, pops)
@@ -167,6 +176,10 @@ def allocate(
     )
 
 
+def _input_shift(population: QuantizedPopulation) -> int:
+    return 0 if population.spec.state == "float32" else population.spec.input_shift
+
+
 def _max_spikes(population: QuantizedPopulation) -> int:
     return population.spec.max_spikes_per_step if population.spec.is_spiking else 1
 
@@ -199,9 +212,8 @@ def _place_ports(
     first = 0
     for index, (pop, ports) in enumerate(zip(pops, plan.ports, strict=True)):
         name = program.populations[index]
-        spec = program.quantized.population(name).spec
         n, relative = int(pop[f.P_SIZE]), 0
-        pop[f.P_SHIFT] = spec.input_shift
+        pop[f.P_SHIFT] = _input_shift(program.quantized.population(name))
         if pop[f.P_UPDATE] in FAST_FORMS:
             ports = with_primary(ports)
             relative = ports[0].shift
@@ -291,7 +303,7 @@ def _place_probes(
                 hint=", ".join(program.populations),
             )
         index = program.populations.index(probe.population)
-        is_float = int(pops[index, f.P_UPDATE] == f.UPDATE_FLOAT)
+        is_float = int(pops[index, f.P_UPDATE] in FLOAT_FORMS)
         row[f.R_POPULATION], row[f.R_IS_U] = index, probe.variable == "u"
         row[f.R_EVERY], row[f.R_KEPT] = probe.every, -(-size.n_steps // probe.every)
         row[f.R_OFFSET] = used[is_float]

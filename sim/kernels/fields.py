@@ -81,8 +81,9 @@ UPDATE_UNIFORM = 0  # int32, one parameter set, overflow impossible
 UPDATE_UNIFORM_CLAMP = 1  # the same with saturation
 UPDATE_ARRAYS = 2  # int32, parameters per neuron, saturation
 UPDATE_CURRENT = 3  # int32, u and v with multiplicative decays
-UPDATE_GENERAL = 4  # int64, everything
-UPDATE_FLOAT = 5
+UPDATE_FLOAT_ROWS = 4  # float32, one spike, reset in the same step, no refractory time
+UPDATE_GENERAL = 5  # int64, everything (this and the next read the folded int64 sums)
+UPDATE_FLOAT = 6  # float32, everything
 
 DECAY_NONE = 0
 DECAY_CLEAR = 1

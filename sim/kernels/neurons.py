@@ -86,11 +86,12 @@ def update_uniform(pop, port, acc, v, params, flags):
 
 @kernel
 def _clamped_sum(x, y, limit):
-    """Return x + y saturated to +-limit (at most 2^31 - 1)."""
+    """Return x + y saturated to +-limit (at most 2^31 - 1), and 1 where that changed it."""
     total = np.int32(x + y)
-    if np.int32((x ^ total) & (y ^ total)) < np.int32(0):
-        total = np.int32(np.int32(2147483647) ^ (x >> np.int32(31)))
-    return min(max(total, np.int32(-limit)), limit)
+    wraps = np.int32((x ^ total) & (y ^ total)) < np.int32(0)
+    whole = np.int32(np.int32(2147483647) ^ (x >> np.int32(31))) if wraps else total
+    clamped = min(max(whole, np.int32(-limit)), limit)
+    return clamped, np.int32(wraps | (clamped != total))
 
 
 @kernel
@@ -107,7 +108,7 @@ def update_uniform_clamp(pop, port, acc, v, params, flags):
     limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
     bias = params[I_BIAS]
     length = np.uint64(port[A_LENGTH])
-    clipped = 0
+    clipped = np.int32(0)
     for r in range(port[A_ROWS]):
         n = np.uint64(base + r * port[A_LENGTH])
         a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
@@ -115,8 +116,8 @@ def update_uniform_clamp(pop, port, acc, v, params, flags):
             old = v[n + j]
             decayed = np.int32((old - ((old >> keep) & decays)) & kept)
             x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
-            new = _clamped_sum(decayed, x, limit)
-            clipped += np.int32(new != np.int64(decayed) + np.int64(x))
+            new, hit = _clamped_sum(decayed, x, limit)
+            clipped = np.int32(clipped + hit)
             fires = new > threshold
             flags[n + j] = fires
             v[n + j] = np.int32((new & survives) - subtract) if fires else new
@@ -138,7 +139,7 @@ def update_arrays(pop, port, acc, v, params, flags):
     threshold = params[I_THRESHOLD]
     subtract = params[I_SUBTRACT]
     length = np.uint64(port[A_LENGTH])
-    clipped = 0
+    clipped = np.int32(0)
     for r in range(port[A_ROWS]):
         n = np.uint64(base + r * port[A_LENGTH])
         a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
@@ -146,8 +147,8 @@ def update_arrays(pop, port, acc, v, params, flags):
             old = v[n + j]
             decayed = np.int32((old - ((old >> keep[n + j]) & decays)) & kept)
             x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
-            new = _clamped_sum(decayed, x, limit)
-            clipped += np.int32(new != np.int64(decayed) + np.int64(x))
+            new, hit = _clamped_sum(decayed, x, limit)
+            clipped = np.int32(clipped + hit)
             fires = new > threshold[n + j]
             flags[n + j] = fires
             v[n + j] = np.int32((new & survives) - subtract[n + j]) if fires else new
@@ -184,7 +185,7 @@ def update_current(pop, port, acc, u, v, params, flags):
     u_bias, v_bias = params[I_U_BIAS], params[I_BIAS]
     threshold, subtract = params[I_THRESHOLD], params[I_SUBTRACT]
     length = np.uint64(port[A_LENGTH])
-    clipped = 0
+    clipped = np.int32(0)
     for r in range(port[A_ROWS]):
         n = np.uint64(base + r * port[A_LENGTH])
         at = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
@@ -217,7 +218,7 @@ def update_current(pop, port, acc, u, v, params, flags):
             elif b < v_low:
                 b = np.int32((b & v_mask) - v_over)
                 hit = np.int32(1)
-            clipped += hit
+            clipped = np.int32(clipped + hit)
             fires = b > threshold[n + j]
             flags[n + j] = fires
             v[n + j] = np.int32((b & survives) - subtract[n + j]) if fires else b

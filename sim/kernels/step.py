@@ -53,10 +53,12 @@ from nmhw.sim.kernels.fields import (
     UPDATE_ARRAYS,
     UPDATE_CURRENT,
     UPDATE_FLOAT,
+    UPDATE_FLOAT_ROWS,
     UPDATE_GENERAL,
     UPDATE_UNIFORM,
     UPDATE_UNIFORM_CLAMP,
 )
+from nmhw.sim.kernels.float_rows import mark_active_float, update_float_rows
 from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.kernels.neurons import (
     count_per_core,
@@ -80,22 +82,28 @@ def _fold_port(port, acc16, acc32, out, out_at):
 
 
 @inlined
-def _update_fast(pop, port, acc, params, states, flags, marking, biased, marks, active):
+def _update_fast(pop, port, acc, params, states, flags, marking, marks, active):
     """Run the fast form of a population on its one accumulator; return saturations."""
-    u32, v32 = states
+    p32, pf, biased = params
+    u32, v32, uf, vf = states
+    kind = pop[P_UPDATE]
+    if kind == UPDATE_FLOAT_ROWS:
+        if marking:
+            mark_active_float(pop, port, acc, uf, vf, pf, marks, active)
+        update_float_rows(pop, port, acc, uf, vf, pf, flags)
+        return np.int32(0)
     if marking:
         mark_active(pop, port, acc, u32, v32, biased, marks, active)
-    kind = pop[P_UPDATE]
     if kind == UPDATE_UNIFORM:
-        update_uniform(pop, port, acc, v32, params, flags)
-        return 0
+        update_uniform(pop, port, acc, v32, p32, flags)
+        return np.int32(0)
     if kind == UPDATE_UNIFORM_CLAMP:
-        return update_uniform_clamp(pop, port, acc, v32, params, flags)
+        return update_uniform_clamp(pop, port, acc, v32, p32, flags)
     if kind == UPDATE_ARRAYS:
-        return update_arrays(pop, port, acc, v32, params, flags)
+        return update_arrays(pop, port, acc, v32, p32, flags)
     if kind == UPDATE_CURRENT:
-        return update_current(pop, port, acc, u32, v32, params, flags)
-    return 0
+        return update_current(pop, port, acc, u32, v32, p32, flags)
+    return np.int32(0)
 
 
 @inlined
@@ -120,13 +128,14 @@ def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_a
     port = ports[first]
     for k in range(first + 1, pop[P_END_PORT]):
         _fold_port(ports[k], acc16, acc32, acc32, port[A_OFFSET])
+    fast_params, fast_states = (p32, pf, biased), (u32, v32, uf, vf)
     if port[A_IS16]:
         clipped = _update_fast(
-            pop, port, acc16, p32, (u32, v32), flags, marking, biased, marks, active
+            pop, port, acc16, fast_params, fast_states, flags, marking, marks, active
         )
     else:
         clipped = _update_fast(
-            pop, port, acc32, p32, (u32, v32), flags, marking, biased, marks, active
+            pop, port, acc32, fast_params, fast_states, flags, marking, marks, active
         )
     return scan_flags(flags, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
 
@@ -164,7 +173,7 @@ def _store_probes(probes, sample, step, pops, states, order, probe_int, probe_fl
         pop = pops[probe[R_POPULATION]]
         n, place = pop[P_SIZE], pop[P_ORDER]
         at = probe[R_OFFSET] + (sample * probe[R_KEPT] + step // probe[R_EVERY]) * n
-        if pop[P_UPDATE] == UPDATE_FLOAT:
+        if pop[P_UPDATE] == UPDATE_FLOAT or pop[P_UPDATE] == UPDATE_FLOAT_ROWS:
             values = uf if probe[R_IS_U] else vf
             _copy_state(values, pop[P_STATE], n, order, place, probe_float, at)
         elif pop[P_UPDATE] == UPDATE_GENERAL:
