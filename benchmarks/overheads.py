@@ -1,0 +1,134 @@
+"""What a user pays on top of the bare engine: counters, the report, and one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from deployed import DeployedWorkload, deploy_workload
+from workloads import load
+
+from nmhw.sim.chip_run import run_chip
+from nmhw.values.events import SpikeEvents
+
+Race = Callable[[dict[str, Callable[[], Any]], int], dict[str, float]]
+Row = dict[str, Any]
+
+#: Workloads with their number of samples: about a tenth of a second of simulation each.
+RACED = (("W1@5@64", 64), ("W2@64", 64), ("W3@4096@5", 40))
+QUICK_RACED = RACED[:1]
+CALLED = ("W1@5@1", "W2@1", "W3@65536@5")
+QUICK_CALLED = CALLED[:1]
+
+HEAD = """Overheads, as multiples of the bare engine (spikes as events, no count of active neurons)
+or in milliseconds of one call with one silent sample of one step:"""
+
+
+def measure(race: Race, n_runs: int, *, is_quick: bool) -> Iterator[Row]:
+    """Yield the rows ``counters_overhead``, ``report_overhead`` and ``single_call_ms``."""
+    for name, n_samples in QUICK_RACED if is_quick else RACED:
+        deployed = deploy_workload(load(name, n_samples))
+        yield counters_overhead(deployed, race, n_runs)
+        yield report_overhead(deployed, race, n_runs)
+    for name in QUICK_CALLED if is_quick else CALLED:
+        yield single_call(deploy_workload(load(name, 1)), race, max(n_runs, 9))
+
+
+def counters_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
+    """Counts per core, as totals and for every step, against an engine that counts nothing."""
+    place = deployed.deployment()
+
+    def count(per_step: bool) -> Any:
+        return run_chip(
+            deployed.quantized,
+            place.mapping,
+            deployed.chip,
+            deployed.workload.inputs,
+            per_step=per_step,
+            program=deployed.program,
+        )
+
+    seconds = race(
+        {
+            "bare": lambda: deployed.simulate(count_active=False),
+            "active": lambda: deployed.simulate(count_active=True),
+            "totals": lambda: count(False),
+            "per_step": lambda: count(True),
+        },
+        n_runs,
+    )
+    return {
+        "workload": "counters_overhead",
+        "on": deployed.workload.name,
+        "threads": 1,
+        "n_cores": len(place.mapping.cores),
+        "active": seconds["active"] / seconds["bare"],
+        "totals": seconds["totals"] / seconds["bare"],
+        "per_step": seconds["per_step"] / seconds["bare"],
+    }
+
+
+def report_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
+    """``Deployment.run`` with its report, with and without the float run, against the engine."""
+    place = deployed.deployment()
+    seconds = race(
+        {
+            "bare": lambda: deployed.simulate(count_active=False),
+            "report": lambda: place.run(deployed.workload.inputs, compare_float=False).report(),
+        },
+        n_runs,
+    )
+    # the float run is dense arithmetic on every core of the machine: one pass says enough
+    whole = race({"run": lambda: place.run(deployed.workload.inputs).report()}, 1)
+    return {
+        "workload": "report_overhead",
+        "on": deployed.workload.name,
+        "threads": 1,
+        "report": seconds["report"] / seconds["bare"],
+        "report_and_float_run": whole["run"] / seconds["bare"],
+    }
+
+
+def single_call(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
+    """Time that does not depend on the work: one call with next to nothing to do."""
+    none = np.zeros(0, np.int32)
+    inputs = {
+        port.name: SpikeEvents(none, none, none, 1, 1, port.shape)
+        for port in deployed.quantized.inputs
+    }
+    short = replace(deployed, workload=replace(deployed.workload, inputs=inputs, n_steps=1))
+    place = short.deployment()
+    seconds = race(
+        {
+            "engine": short.simulate,
+            "run": lambda: place.run(inputs, compare_float=False),
+        },
+        n_runs,
+    )
+    return {
+        "workload": "single_call_ms",
+        "on": deployed.workload.name,
+        "threads": 1,
+        "engine": seconds["engine"] * 1e3,
+        "deployment_run": seconds["run"] * 1e3,
+    }
+
+
+def render(row: Row) -> str:
+    """Return one line of the table."""
+    kind, on = row["workload"], row["on"]
+    if kind == "counters_overhead":
+        text = (
+            f"active neurons {row['active']:.2f}x, totals per core {row['totals']:.2f}x, "
+            f"per step {row['per_step']:.2f}x"
+        )
+    elif kind == "report_overhead":
+        text = (
+            f"run and report {row['report']:.2f}x, "
+            f"with the float run {row['report_and_float_run']:.1f}x"
+        )
+    else:
+        text = f"engine {row['engine']:.2f} ms, Deployment.run {row['deployment_run']:.1f} ms"
+    return f"{kind:<18} {on:<12}{text}"
