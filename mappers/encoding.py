@@ -91,7 +91,7 @@ def block_bits(
     else:
         index = 0
         lengths, counts = block.row_lengths, block.row_counts
-    bits = _list_bits(encoding, weight_bits + index + encoding.extra_bits, lengths)
+    bits = list_bits(encoding, weight_bits + index + encoding.extra_bits, lengths)
     return int(bits @ counts)
 
 
@@ -115,7 +115,7 @@ def cheapest_encoding(chip: ChipSpec, block: AxonBlock, n_neurons: int) -> Store
     return best
 
 
-def _list_bits(encoding: EncodingSpec, synapse_bits: int, lengths: Ints) -> Ints:
+def list_bits(encoding: EncodingSpec, synapse_bits: int, lengths: Ints) -> Ints:
     """Return the bits of axons with ``lengths`` synapses (each at least 1)."""
     longest = encoding.max_synapses_per_block
     if longest is None:

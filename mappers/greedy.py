@@ -130,7 +130,7 @@ def _fitting_packing(wiring: Wiring, chip: ChipSpec, rates: Rates) -> Packing:
         if fitting:
             return min(fitting, key=lambda p: (len(p.cores), _packets(p, rates)))
     if not attempts:
-        raise refuse(wiring, chip, explain_axons(chip, stuck) or _unexplained(chip))
+        raise refuse(wiring, chip, explain_axons(chip, stuck) or _unexplained(wiring, chip))
     best = min(attempts, key=lambda a: (a.packing.missing, len(a.packing.cores)))
 
     def n_cores_at(weight_bits: int) -> int | None:
@@ -148,9 +148,9 @@ def _attempts(
     """Try every way to split, against every group's budget, with every packing score."""
     attempts = []
     stuck: tuple[AxonExcess, ...] = ()
-    for budget in _reference_budgets(chip):
+    for budgets in _reference_budgets(chip):
         for split in splits:
-            cut = cut_network(wiring, chip, budget, split, rates)
+            cut = cut_network(wiring, chip, budgets, split, rates)
             if cut is None:
                 continue
             if cut.excess:
@@ -176,16 +176,17 @@ def _with_soft_budgets(chip: ChipSpec) -> list[ChipSpec]:
     return [replace(chip, cores=tuple(strict)), chip]
 
 
-def _reference_budgets(chip: ChipSpec) -> list[dict[str, int]]:
-    """Return the budgets slices are cut for: each group's, and the least of all groups."""
-    budgets = [dict(group.budget) for group in chip.cores]
+def _reference_budgets(chip: ChipSpec) -> list[list[dict[str, int]]]:
+    """Return the budgets slices are cut for: each group's, the least of all, and any of them."""
+    budgets: list[dict[str, int]] = []
+    for group in chip.cores:
+        if dict(group.budget) not in budgets:
+            budgets.append(dict(group.budget))
+    if len(budgets) == 1:
+        return [budgets]
     names = {resource for budget in budgets for resource in budget}
     least = {r: min(b[r] for b in budgets if r in b) for r in sorted(names)}
-    distinct: list[dict[str, int]] = []
-    for budget in (*budgets, least):
-        if budget not in distinct:
-            distinct.append(budget)
-    return distinct
+    return [[budget] for budget in budgets] + [[least], budgets]
 
 
 def _packets(packing: Packing, rates: Rates) -> float:
@@ -198,8 +199,10 @@ def _packets(packing: Packing, rates: Rates) -> float:
     )
 
 
-def _unexplained(chip: ChipSpec) -> list[str]:
-    return [f"no group of cores of {chip.name} holds every slice; see its budgets"]
+def _unexplained(wiring: Wiring, chip: ChipSpec) -> list[str]:
+    limits = "; ".join(f"{g.name}: {dict(g.budget)}" for g in chip.cores)
+    name = wiring.network.name
+    return [f"{name!r} does not fit on {chip.name}: no core holds every slice, limits {limits}"]
 
 
 def _slices(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.mappers.encoding import block_bits, legal_encodings
+from nmhw.mappers.encoding import index_width, legal_encodings, list_bits
 from nmhw.mappers.footprint import RESOURCES, Demand, demand_of, excess, format_amount, load_slice
 from nmhw.mappers.wiring import ProjectionWiring, Wiring, with_weight_bits
 from nmhw.values.chip import ChipSpec
@@ -74,10 +75,11 @@ def _demand_alone(wiring: Wiring, chip: ChipSpec, population: str, neuron: int) 
 
 def _suspects(wiring: Wiring, chip: ChipSpec, population: str) -> list[int]:
     """Return neurons that may exceed a budget alone, the most demanding first (at least one)."""
-    worst = np.zeros(wiring.sizes[population])
-    for resource, values in _estimates(wiring, chip, population).items():
-        limit = max(group.budget.get(resource, np.inf) for group in chip.cores)
-        worst = np.maximum(worst, values / limit)
+    estimates = _estimates(wiring, chip, population)
+    worst = np.full(wiring.sizes[population], np.inf)
+    for group in chip.cores:
+        shares = [values / group.budget.get(r, np.inf) for r, values in estimates.items()]
+        worst = np.minimum(worst, np.max(shares, axis=0))
     flagged = np.argsort(-worst, kind="stable")[:_MAX_CHECKED]
     return [int(n) for n in flagged if worst[n] > 1] or [int(flagged[0])]
 
@@ -85,32 +87,47 @@ def _suspects(wiring: Wiring, chip: ChipSpec, population: str) -> list[int]:
 def _estimates(wiring: Wiring, chip: ChipSpec, population: str) -> dict[str, NDArray[np.float64]]:
     """Return (n,) upper estimates of every neuron alone, per resource its inputs decide."""
     n = wiring.sizes[population]
-    axons, bits = np.zeros(n), np.zeros(n)
+    axons, bits, synapses, formats = (np.zeros(n) for _ in range(4))
     for wires in wiring.incoming[population]:
         axons += wires.fan_in()
-        bits += _bits_alone(wiring, chip, wires)
+        synapses += wires.synapses()
+        formats += wires.fan_in() > 0
+        bits += _bits_alone(chip, wires)
     memory = chip.memory
     total = bits.copy()
     if memory is not None:
         total += memory.fixed_bits + memory.bits_per_neuron + memory.bits_per_in_axon * axons
         total += memory.bits_per_neuron_delay_slot * wiring.delay_slots[population]
-    return {"in_axons": axons, "synapse_bits": bits, "memory_bits": total}
+    return {
+        "in_axons": axons,
+        "synapses": synapses,
+        "synapse_bits": bits,
+        "synapse_formats": formats,
+        "memory_bits": total,
+    }
 
 
-def _bits_alone(wiring: Wiring, chip: ChipSpec, wires: ProjectionWiring) -> NDArray[np.float64]:
-    """Return (n,) upper estimates of the synapse bits of every target neuron alone.
-
-    The neuron with most inputs is counted exactly, the others in proportion, rounded up.
-    """
-    fan_in = wires.fan_in()
-    if fan_in.max(initial=0) == 0:
+def _bits_alone(chip: ChipSpec, wires: ProjectionWiring) -> NDArray[np.float64]:
+    """Return (n,) synapse bits of every target neuron alone on a core, in its cheapest format."""
+    entries, ends, rows = wires.entries()
+    options = []
+    for encoding, weight_bits in legal_encodings(chip, wires.projection):
+        if encoding.kind == "shared":
+            kernel = weight_bits * math.prod(wires.projection.weights.shape[1:])
+            words = -(-kernel // encoding.word_bits) * encoding.word_bits
+            options.append(
+                np.where(ends[1:] > ends[:-1], words, 0) + encoding.axon_bits * np.diff(ends)
+            )
+            continue
+        index = index_width(encoding, 1) if encoding.kind == "sparse" else 0
+        if index is not None:
+            lengths = entries if encoding.kind == "sparse" else rows
+            bits = list_bits(encoding, weight_bits + index + encoding.extra_bits, lengths)
+            options.append(np.diff(np.concatenate([[0], np.cumsum(bits)])[ends]))
+    if not options:
         return np.zeros(wires.n_target)
-    widest = int(fan_in.argmax())
-    name, target = wires.projection.name, wires.projection.target
-    block = load_slice(wiring, target, np.asarray([widest], np.int64)).blocks[name]
-    options = [block_bits(e, w, block, 1) for e, w in legal_encodings(chip, wires.projection)]
-    bits = min((o for o in options if o is not None), default=0)
-    return np.ceil(bits * fan_in / fan_in[widest])
+    alone = np.min(np.stack(options), axis=0).astype(np.float64)
+    return np.broadcast_to(alone, (wires.n_target,))
 
 
 def _neuron_sentence(

@@ -8,7 +8,7 @@ one with the fewest slices wins, then the one with the fewest incoming packets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,8 +49,8 @@ class Splitter:
 
     Attributes
     ----------
-    budget : mapping of resource to limit
-        Of the core a slice must fit.
+    budgets : tuple of mappings of resource to limit
+        Of the kinds of cores; a slice must fit one of them.
     out_degree : (n,) int64
         Destination cores of every neuron, as far as known.
     rates : mapping of source node to spikes per sample of each element
@@ -58,7 +58,7 @@ class Splitter:
 
     wiring: Wiring
     chip: ChipSpec
-    budget: Mapping[str, int]
+    budgets: tuple[Mapping[str, int], ...]
     population: str
     out_degree: Ints
     rates: Mapping[str, Floats]
@@ -66,15 +66,14 @@ class Splitter:
     def part(self, neurons: Ints) -> Part | None:
         """Return the slice, or None if it does not fit an empty core."""
         n_out = int(self.out_degree[neurons].sum())
-        if neurons.size > self.budget.get("neurons", neurons.size):
+        limits = loosest(self.budgets)
+        if neurons.size > limits.get("neurons", neurons.size):
             return None
-        if n_out > self.budget.get("out_axons", n_out):
+        if n_out > limits.get("out_axons", n_out):
             return None
         load = load_slice(self.wiring, self.population, neurons)
-        demand = demand_of(self.wiring, self.chip, load, n_out)
-        if demand is None or excess(demand, self.budget):
-            return None
-        return Part(self.population, neurons, load, n_out)
+        part = Part(self.population, neurons, load, n_out)
+        return part if fits_any(self.wiring, self.chip, self.budgets, part) else None
 
     def packets(self, parts: list[Part]) -> float:
         """Return the packets per sample that arrive at ``parts``."""
@@ -83,6 +82,20 @@ class Splitter:
             for part in parts
             for source, elements in part.load.axons.items()
         )
+
+
+def loosest(budgets: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Return the limits beyond which no budget holds anything."""
+    shared = set.intersection(*(set(budget) for budget in budgets))
+    return {r: max(budget[r] for budget in budgets) for r in sorted(shared)}
+
+
+def fits_any(
+    wiring: Wiring, chip: ChipSpec, budgets: Sequence[Mapping[str, int]], part: Part
+) -> bool:
+    """Whether an empty core with one of ``budgets`` holds ``part``."""
+    demand = demand_of(wiring, chip, part.load, part.n_out_axons)
+    return demand is not None and any(not excess(demand, budget) for budget in budgets)
 
 
 def split_filled(splitter: Splitter) -> list[Part] | None:
@@ -134,8 +147,9 @@ def _fill(splitter: Splitter, order: Ints) -> list[Part] | None:
 def _longest_run(splitter: Splitter, order: Ints, start: int, guess: int) -> Part | None:
     """Return the longest slice that begins at ``start`` and fits (``guess``: its likely length)."""
     left = order.size - start
-    cap = min(left, splitter.budget.get("neurons", left))
-    out_limit = splitter.budget.get("out_axons")
+    limits = loosest(splitter.budgets)
+    cap = min(left, limits.get("neurons", left))
+    out_limit = limits.get("out_axons")
     if out_limit is not None:
         out = np.cumsum(splitter.out_degree[order[start : start + cap]])
         cap = int(np.searchsorted(out, out_limit, side="right"))
@@ -177,10 +191,11 @@ def _all_parts(splitter: Splitter, chunks: Iterator[Ints]) -> list[Part] | None:
 def _best_tiling(splitter: Splitter, grid: tuple[int, int, int], most: int) -> list[Part] | None:
     """Return the tiling of at most ``most`` tiles with the fewest tiles, then packets, or None."""
     n = math.prod(grid)
-    fewest = max(1, -(-n // splitter.budget.get("neurons", n)))
-    if "out_axons" in splitter.budget:
+    limits = loosest(splitter.budgets)
+    fewest = max(1, -(-n // limits.get("neurons", n)))
+    if "out_axons" in limits:
         total = int(splitter.out_degree.sum())
-        fewest = max(fewest, -(-total // splitter.budget["out_axons"]))
+        fewest = max(fewest, -(-total // limits["out_axons"]))
     for count in _counts(fewest, most):
         found = []
         for cuts in _cuts(grid, count)[:_COMPARED_TILINGS]:

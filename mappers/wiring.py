@@ -65,6 +65,23 @@ class ProjectionWiring:
             return np.full(self.n_target, np.count_nonzero(self.rows), np.int64)
         return np.diff(self.indptr)
 
+    def synapses(self) -> Ints:
+        """Return (n_target,) synapses of every target neuron."""
+        if self.indptr is None or self.counts is None:
+            return np.full(self.n_target, int(self.rows.sum()), np.int64)
+        return np.diff(np.concatenate([[0], np.cumsum(self.counts)])[self.indptr])
+
+    def entries(self) -> tuple[Ints, Ints, Ints]:
+        """Return every axon of every target neuron: (synapses, ends, rows).
+
+        Axons ``ends[t]`` to ``ends[t + 1]`` belong to target t; ``rows`` are the stored rows each
+        reads. Dense storage, where all targets are alike, gives those of one target.
+        """
+        if self.indptr is None or self.sources is None or self.counts is None:
+            covered = self.rows[self.rows > 0]
+            return covered, np.array([0, covered.size]), covered
+        return self.counts, self.indptr, self.rows[self.sources]
+
     def channels(self, neurons: Ints) -> int:
         """Return how many output channels of the kernel the target ``neurons`` lie in."""
         assert self.projection.geometry is not None

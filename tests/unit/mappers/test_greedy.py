@@ -150,3 +150,20 @@ def test_a_feature_map_network_fits_every_packaged_chip(build, name):
     assert verify(network, chip, mapping).is_legal
     bound = mapping.metrics["cores_lower_bound"]
     assert bound <= mapping.metrics["n_cores"] <= 2 * bound + 1
+
+
+def test_layers_that_need_different_groups_of_cores_find_them(build):
+    # a: 30 axons and 1 synapse each per neuron; b: 5 axons, but 50 neurons with 50 thresholds
+    groups = (
+        CoreSpec("wide", 2, {"in_axons": 40, "threshold_profiles": 1}),
+        CoreSpec("varied", 2, {"in_axons": 10, "threshold_profiles": 50}),
+    )
+    network = build.network(
+        {"x": (30,), "y": (5,)},
+        [build.population("a", (4,)), build.population("b", (50,), threshold=np.arange(50) + 1)],
+        [build.dense("x", "a", 30, 4), build.dense("y", "b", 5, 50)],
+    )
+    chip = build.chip(groups=groups, mesh=(4, 1, 1))
+    mapping = map_network(network, chip)
+    names = {s.population: chip.core_spec(s.core).name for s in mapping.slices}
+    assert names == {"a": "wide", "b": "varied"}

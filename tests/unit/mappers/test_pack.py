@@ -12,7 +12,7 @@ def pack(build, network, budget=None, score="shared-packets", groups=None):
     wiring = wire(network)
     chip = build.chip(budget, groups=groups)
     rates = wiring.default_rates()
-    found = cut_network(wiring, chip, chip.cores[0].budget, split_filled, rates)
+    found = cut_network(wiring, chip, [chip.cores[0].budget], split_filled, rates)
     return pack_parts(wiring, chip, found.parts, rates, score)
 
 

@@ -9,7 +9,7 @@ from nmhw.mappers.wiring import wire
 def cut(build, network, budget, split):
     wiring = wire(network)
     chip = build.chip(budget)
-    return cut_network(wiring, chip, budget, split, wiring.default_rates())
+    return cut_network(wiring, chip, [budget], split, wiring.default_rates())
 
 
 def sizes(found, name):
