@@ -14,11 +14,13 @@ from nmhw.values.chip import (
     CostTable,
     EncodingSpec,
     Figure,
+    LawSpec,
     MemorySpec,
     MeshSpec,
     RuleSpec,
     SyncSpec,
 )
+from nmhw.values.laws import LAWS
 
 Table = Mapping[str, Any]
 
@@ -48,6 +50,7 @@ def build_chip(document: Table, *, path: str | None, sha256: str | None) -> Chip
         memory=None if memory is None else _spec(MemorySpec, memory),
         board=_spec(BoardSpec, document.get("board", {})),
         rules=tuple(_spec(RuleSpec, rule) for rule in document.get("rules", {}).values()),
+        published={k: _figure(f, f["unit"]) for k, f in document.get("published", {}).items()},
         learning_native=tuple(document.get("learning_native", ())),
         is_executable=document.get("is_executable", True),
         not_executable_because=document.get("not_executable_because", ""),
@@ -80,6 +83,20 @@ def _costs(name: str, table: Table) -> CostTable:
         static_w=sections["static_w"],
         sync=_sync(table.get("sync", {"kind": "none"})),
         notes=tuple(table.get("notes", ())),
+        laws={name: _law(law) for name, law in table.get("laws", {}).items()},
+    )
+
+
+def _law(table: Table) -> LawSpec:
+    form = LAWS[table["kind"]]
+    units = {**form.terms, **form.optional}
+    return LawSpec(
+        kind=table["kind"],
+        source=table["source"],
+        terms={name: _figure(f, units[name]) for name, f in table.get("terms", {}).items()},
+        variable=table.get("variable", ""),
+        points=tuple((p["at"], _figure(p, form.point_unit)) for p in table.get("points", ())),
+        note=table.get("note", ""),
     )
 
 

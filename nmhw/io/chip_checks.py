@@ -25,13 +25,36 @@ RULE_PARAMETERS: Mapping[str, Mapping[str, type]] = {
     "codebook": {"values_per_neuron": int, "shared_by_axon_type": bool},
     "shared-pair": {"group_size": int, "fields": list},
     "pooled-fan-out": {"average": int, "max_fan_out": int},
+    "layer-sizes": {"hidden": int, "outputs": int},
+    "layer-form": {"layer": str, "kernels": list},
     "graph": {"checks": list},
     "delay-slots": {"guaranteed_steps": int},
     "routing-entries": {"max_entries": int},
     "core-order": {},
 }
 
-_TYPE_NAMES = {int: "a positive integer", list: "a list", bool: "true or false"}
+#: Parameters that a rule of a kind may state on top.
+OPTIONAL_PARAMETERS: Mapping[str, Mapping[str, type]] = {
+    "layer-sizes": {"inputs": int, "input_targets": int, "output_sources": int},
+    "layer-form": {
+        "strides": list,
+        "pools": list,
+        "weight_bits": list,
+        "max_padding": int,
+        "min_input_size": int,
+        "max_input_size": int,
+        "max_output_size": int,
+        "max_channels": int,
+        "max_input_elements": int,
+    },
+}
+
+_TYPE_NAMES = {
+    int: "a positive integer",
+    list: "a list",
+    bool: "true or false",
+    str: "a text",
+}
 
 #: What a chip that runs networks must say about its arithmetic instead of inheriting a default.
 STATED_ARITHMETIC = (
@@ -200,12 +223,15 @@ def _check_rules(document: Table) -> Iterator[Problem]:
     rules = table(document, "rules")
     for name in rules:
         kind, given = rules_kind(rules, name), table(rules, name, "parameters")
-        expected = RULE_PARAMETERS.get(kind)
-        if expected is None:
+        required = RULE_PARAMETERS.get(kind)
+        if required is None:
             continue
+        expected = {**required, **OPTIONAL_PARAMETERS.get(kind, {})}
         place = ("rules", name, "parameters")
         for parameter, wanted in expected.items():
             value = given.get(parameter)
+            if value is None and parameter not in required:
+                continue
             if value is None:
                 hint = _TYPE_NAMES[wanted]
                 yield Problem((*place, parameter), "missing key", None, hint, "chip.missing-key")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nmhw.io.chip_problems import Problem, suggest
+from nmhw.values.laws import LAWS
 
 Table = Mapping[str, Any]
 Key = tuple[str | int, ...]
@@ -36,6 +37,13 @@ def check_costs(document: Table) -> Iterator[Problem]:
             yield from _check_inclusion(("costs", name, section), _table(costs.get(section)))
         yield from _check_all_in(("costs", name), costs)
         yield from _check_sync(("costs", name, "sync"), _table(costs.get("sync")))
+        for law in _table(costs.get("laws")):
+            key = ("costs", name, "laws", law)
+            yield from _check_law(key, _table(_table(costs["laws"])[law]), imaginary)
+    for name, figure in _table(document.get("published")).items():
+        key = ("published", name)
+        yield from _check_figure(key, str(figure.get("unit")), figure)
+        yield from _check_reality(key, figure, imaginary)
 
 
 def _figures(place: Key, costs: Table) -> Iterator[tuple[Key, str, Table]]:
@@ -49,8 +57,42 @@ def _figures(place: Key, costs: Table) -> Iterator[tuple[Key, str, Table]]:
         yield (*place, "sync", "points", i), "latency_ns", point
 
 
+def _check_law(place: Key, law: Table, imaginary: bool) -> Iterator[Problem]:
+    """Refuse terms that the law's formula does not have, and missing ones."""
+    form = LAWS.get(str(law.get("kind")))
+    if form is None:
+        return
+    if law.get("source") is None:
+        hint = f"here, or for the whole table in costs.{place[1]}.defaults"
+        yield Problem((*place, "source"), "missing source", None, hint, "chip.missing-source")
+    terms, known = _table(law.get("terms")), {**form.terms, **form.optional}
+    for name in form.terms:
+        if name not in terms:
+            hint = f"a figure in {form.terms[name]}"
+            yield Problem((*place, "terms", name), "missing key", None, hint, "chip.missing-key")
+    for name, figure in terms.items():
+        key = (*place, "terms", name)
+        if name not in known:
+            yield Problem(key, "unknown key", None, suggest(name, known), "chip.unknown-key")
+            continue
+        yield from _check_figure(key, known[name], figure)
+        yield from _check_reality(key, figure, imaginary)
+    points = law.get("points", ())
+    if bool(points) != bool(form.point_unit) or bool(points) != bool(law.get("variable")):
+        reason = "goes with a law of kind 'points', which has a variable and points"
+        yield Problem((*place, "points"), reason, None, None, "chip.law")
+        return
+    for i, point in enumerate(points):
+        yield from _check_figure((*place, "points", i), form.point_unit, point)
+        yield from _check_reality((*place, "points", i), point, imaginary)
+    positions = [point.get("at") for point in points]
+    if sorted(set(positions)) != positions:
+        reason = "must ascend in the variable without repeats"
+        yield Problem((*place, "points"), reason, positions, None, "chip.order")
+
+
 def _check_figure(key: Key, section: str, figure: Table) -> Iterator[Problem]:
-    unit, others = UNITS[section]
+    unit, others = UNITS.get(section, (section, {}))
     stated, value = figure.get("unit"), figure.get("value")
     if stated is not None and stated != unit:
         hint = f"the value in {unit}"
@@ -59,8 +101,8 @@ def _check_figure(key: Key, section: str, figure: Table) -> Iterator[Problem]:
         yield Problem((*key, "unit"), f"wrong unit, {unit} expected", stated, hint, "chip.unit")
     for field in ("source", "grade", "basis"):
         if figure.get(field) is None:
-            table_name = key[1]
-            hint = f"here, or for the whole table in costs.{table_name}.defaults"
+            in_table = f", or for the whole table in costs.{key[1]}.defaults"
+            hint = "here" + (in_table if key[0] == "costs" else "")
             yield Problem((*key, field), f"missing {field}", None, hint, f"chip.missing-{field}")
     if value is None and not figure.get("included_in") and not figure.get("note"):
         hint = "value = ..., or a note saying that nobody published it"

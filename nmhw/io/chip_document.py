@@ -172,17 +172,16 @@ def fill_defaults(document: Mapping[str, Any]) -> Document:
         for figures in _figure_lists(table):
             for name, figure in figures.items():
                 figures[name] = _with_defaults(figure, known)
-        _fill_sync(table.get("sync"), known)
+        sync = table.get("sync")
+        if isinstance(sync, dict) and "tick_s" in sync:
+            sync["tick_s"] = _with_defaults(sync["tick_s"], known)
+        for holder in (sync, *_tables(table.get("laws"))):
+            if isinstance(holder, dict) and isinstance(holder.get("points"), list):
+                holder["points"] = [_with_defaults(point, known) for point in holder["points"]]
+        for law in _tables(table.get("laws")):
+            if "source" in known:
+                law.setdefault("source", known["source"])
     return filled
-
-
-def _fill_sync(sync: Any, known: Mapping[str, Any]) -> None:
-    if not isinstance(sync, dict):
-        return
-    if "tick_s" in sync:
-        sync["tick_s"] = _with_defaults(sync["tick_s"], known)
-    if isinstance(sync.get("points"), list):
-        sync["points"] = [_with_defaults(point, known) for point in sync["points"]]
 
 
 def _with_defaults(figure: Any, known: Mapping[str, Any]) -> Any:
@@ -198,6 +197,9 @@ def _tables(node: Any) -> Iterator[Document]:
 
 def _figure_lists(table: Document) -> Iterator[Document]:
     yield from (table[k] for k in FIGURE_TABLES if isinstance(table.get(k), dict))
+    for law in _tables(table.get("laws")):
+        if isinstance(law.get("terms"), dict):
+            yield law["terms"]
 
 
 def split_key(document: Mapping[str, Any], key: str) -> tuple[str, ...]:

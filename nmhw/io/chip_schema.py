@@ -4,18 +4,24 @@ The models know types, ranges and names. Their complaints become readable in
 ``nmhw.io.chip_complaints``; what needs two keys at once is in ``nmhw.io.chip_checks``.
 """
 
+# ruff: noqa: RUF012 - pydantic copies mutable defaults; ruff cannot see that through the import
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from nmhw.io.chip_problems import suggest
-from nmhw.values.chip import EVENT_KINDS, Basis, Grade
-
-#: Event kinds and the prefixes that may price several of them at once.
-COST_KINDS = tuple(dict.fromkeys([*(k.split(".")[0] for k in EVENT_KINDS), *EVENT_KINDS]))
+from nmhw.io.chip_cost_schema import (
+    CostsModel,
+    Positive,
+    PositiveFinite,
+    PublishedModel,
+    Table,
+    Text,
+    one_of,
+)
 
 #: Budget resources of one core that mappers and ``verify`` may count.
 RESOURCES = (
@@ -40,6 +46,8 @@ RULE_KINDS = (
     "codebook",
     "shared-pair",
     "pooled-fan-out",
+    "layer-sizes",
+    "layer-form",
     "graph",
     "delay-slots",
     "routing-entries",
@@ -58,93 +66,14 @@ FAMILIES = (
     "none",  # of sheets that cannot be executed
 )
 
-
-def _one_of(choices: tuple[str, ...]) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if isinstance(value, str) and value not in choices:
-            raise ValueError(suggest(value, choices))
-        return value
-
-    return BeforeValidator(check)
-
-
-Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Bits = Annotated[int, Field(ge=1, le=64)]
-Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
-Text = Annotated[str, Field(min_length=1)]
 Widths = Annotated[list[Bits], Field(min_length=1)]
-CostKind = Annotated[str, _one_of(COST_KINDS)]
-Resource = Annotated[str, _one_of(RESOURCES)]
+Resource = Annotated[str, one_of(RESOURCES)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
-
-
-class FigureModel(_Table):
-    """A number with its provenance; without ``value`` and ``included_in`` it is unpriced."""
-
-    value: Finite | None = None
-    """Absent: nobody published it. Then ``note`` must say so."""
-    unit: str | None = None
-    """Of the table it stands in: pJ, ns, W or s. Stated only as a check."""
-    source: Text | None = None
-    """Key of ``[sources]``."""
-    grade: Grade | None = None
-    basis: Basis | None = None
-    scope: Literal["incremental", "all-in"] = "incremental"
-    voltage_v: PositiveFinite | None = None
-    node_nm: PositiveFinite | None = None
-    note: str = ""
-    low: Finite | None = None
-    high: Finite | None = None
-    included_in: CostKind | None = None
-    """Event kind (of the same table) whose figure already contains this one."""
-
-
-class DefaultsModel(_Table):
-    """Provenance shared by the figures of one cost table, in the file that states it."""
-
-    source: Text | None = None
-    grade: Grade | None = None
-    basis: Basis | None = None
-    scope: Literal["incremental", "all-in"] | None = None
-    voltage_v: PositiveFinite | None = None
-    node_nm: PositiveFinite | None = None
-
-
-class SyncPointModel(FigureModel):
-    """Barrier time in ns for ``tiles`` mapped tiles and more, up to the next point."""
-
-    tiles: Positive
-
-
-class SyncModel(_Table):
-    """How a time step ends."""
-
-    kind: Literal["table", "tick", "none"]
-    points: list[SyncPointModel] = []
-    tick_s: FigureModel | None = None
-
-
-class CostsModel(_Table):
-    """One cost table; event kinds that are absent are unpriced."""
-
-    title: Text
-    defaults: DefaultsModel = DefaultsModel()
-    energy_pj: dict[CostKind, FigureModel] = {}
-    latency_ns: dict[CostKind, FigureModel] = {}
-    static_w: dict[Literal["chip", "core"], FigureModel] = {}
-    sync: SyncModel = SyncModel(kind="none")
-    notes: list[str] = []
-
-
-class CoreModel(_Table):
+class CoreModel(Table):
     """A group of equal cores; a resource that is absent from ``budget`` is unlimited."""
 
     count: Positive
@@ -153,7 +82,7 @@ class CoreModel(_Table):
     citations: dict[Resource, Text] = {}
 
 
-class EncodingModel(_Table):
+class EncodingModel(Table):
     """A way to store synapses."""
 
     kind: Literal["dense", "sparse", "shared"]
@@ -167,7 +96,7 @@ class EncodingModel(_Table):
     source: Text | None = None
 
 
-class MemoryModel(_Table):
+class MemoryModel(Table):
     """One SRAM shared by everything on a core; its size is the budget ``memory_bits``."""
 
     fixed_bits: Natural = 0
@@ -177,17 +106,17 @@ class MemoryModel(_Table):
     source: Text | None = None
 
 
-class RuleModel(_Table):
+class RuleModel(Table):
     """A named mapping constraint beyond budgets."""
 
-    kind: Annotated[str, _one_of(RULE_KINDS)]
+    kind: Annotated[str, one_of(RULE_KINDS)]
     parameters: dict[str, Any] = {}
     severity: Literal["error", "warning"] = "error"
     source: Text | None = None
     note: str = ""
 
 
-class MeshModel(_Table):
+class MeshModel(Table):
     """Tiles of ``cores_per_tile`` cores on a ``width`` x ``height`` grid."""
 
     width: Positive
@@ -199,7 +128,7 @@ class MeshModel(_Table):
     source: Text | None = None
 
 
-class BoardModel(_Table):
+class BoardModel(Table):
     """Several equal chips on a grid."""
 
     width: Positive = 1
@@ -207,10 +136,10 @@ class BoardModel(_Table):
     source: Text | None = None
 
 
-class ArithmeticModel(_Table):
+class ArithmeticModel(Table):
     """What a core computes; the fields are those of ``nmhw.values.chip.ArithmeticSpec``."""
 
-    family: Annotated[str, _one_of(FAMILIES)]
+    family: Annotated[str, one_of(FAMILIES)]
     claim: Text
     state: Literal["int", "float32"] = "int"
     u_bits: Bits = 32
@@ -263,7 +192,7 @@ class ArithmeticModel(_Table):
     citations: dict[str, Text] = {}
 
 
-class ChipModel(_Table):
+class ChipModel(Table):
     """A chip file after ``extends`` has been resolved."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*(\[.*\])?$")]
@@ -281,6 +210,7 @@ class ChipModel(_Table):
     board: BoardModel = BoardModel()
     rules: dict[str, RuleModel] = {}
     costs: dict[str, CostsModel] = {}
+    published: dict[Text, PublishedModel] = {}
     learning_native: list[str] = []
     is_executable: bool = True
     not_executable_because: str = ""

@@ -12,7 +12,7 @@ from typing import Any
 
 Document = dict[str, Any]
 
-_SYNAPSES = ("synop",)
+_SYNAPSES = ("synop", "weight")
 _NEURONS = ("neuron",)
 _WHOLE_CHIP = ("static", "reset", "load")
 _EVERYTHING = (*_SYNAPSES, *_NEURONS, "axon", "hop", "link", "timestep", "host", *_WHOLE_CHIP)
@@ -123,6 +123,22 @@ def _mark_table(
                 stale.append(f"{name}.{section}.{kind}")
                 figures[kind] = without_value(figure, reason)
         _unprice_included(figures, stated)
+    return stale + (_mark_laws(name, table, own, effects[0][1]) if effects else [])
+
+
+def _mark_laws(name: str, table: Document, own: Mapping[str, Any], reason: str) -> list[str]:
+    """Unprice every inherited law: a formula belongs to the whole hardware it was found on."""
+    laws = table.get("laws")
+    stated = own.get("laws") if isinstance(own, Mapping) else None
+    stale = []
+    for law, spec in laws.items() if isinstance(laws, dict) else ():
+        if not isinstance(spec, dict) or law in (stated if isinstance(stated, Mapping) else ()):
+            continue
+        stale.append(f"{name}.laws.{law}")
+        if isinstance(spec.get("terms"), dict):
+            spec["terms"] = {k: without_value(f, reason) for k, f in spec["terms"].items()}
+        if isinstance(spec.get("points"), list):
+            spec["points"] = [without_value(p, reason) for p in spec["points"]]
     return stale
 
 

@@ -16,6 +16,7 @@ from nmhw.values.figure import (
     CostTable,
     Figure,
     Grade,
+    LawSpec,
     SyncSpec,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "EncodingSpec",
     "Figure",
     "Grade",
+    "LawSpec",
     "MemorySpec",
     "MeshSpec",
     "RuleSpec",
@@ -95,8 +97,8 @@ class RuleSpec:
     """A named mapping constraint beyond budgets, with its parameters.
 
     Kinds: power-of-two-memory, destinations, source-sign, codebook, shared-pair,
-    pooled-fan-out, graph, delay-slots, routing-entries, core-order. ``verify`` refuses a
-    chip whose rules it does not know.
+    pooled-fan-out, layer-sizes, layer-form, graph, delay-slots, routing-entries, core-order.
+    ``verify`` refuses a chip whose rules it does not know.
     """
 
     kind: str
@@ -226,6 +228,8 @@ class ChipSpec:
     costs : mapping of name to CostTable;  default_costs : name or None (then unpriced)
     pace : "free" | "realtime"
         Default pace (barrier chips run free, tick chips in real time).
+    published : mapping of name to Figure
+        Published numbers that are no unit costs (rest power, measured workloads); in SI units.
     learning_native : names of learning rules the chip runs itself
     sources : mapping of citation key to full citation
     """
@@ -244,6 +248,7 @@ class ChipSpec:
     memory: MemorySpec | None = None
     board: BoardSpec = BoardSpec()
     rules: tuple[RuleSpec, ...] = ()
+    published: Mapping[str, Figure] = field(default_factory=dict)
     learning_native: tuple[str, ...] = ()
     is_executable: bool = True
     not_executable_because: str = ""
@@ -281,7 +286,7 @@ class ChipSpec:
 
     def cost_table(self, name: str | None = None) -> CostTable | None:
         """Return the cost table ``name`` (default: the chip's default; None = unpriced)."""
-        wanted = name or self.default_costs
+        wanted = self.default_costs if name is None else name
         if wanted is None or wanted == "none":
             return None
         if wanted not in self.costs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Grade = Literal["P", "S", "recalled", "derived", "illustrative"]
@@ -13,7 +13,8 @@ Basis = Literal["silicon", "simulated", "fitted", "vendor", "code", "board", "im
 #: mapped neuron in every step, ``neuron.active`` / ``neuron.idle`` for those with / without
 #: state, input or bias, ``neuron.spike`` for those that fire; ``axon.in`` / ``axon.out`` once per
 #: packet received / sent (a packet = one spike of one source to one destination core);
-#: ``hop.x`` / ``hop.y`` per router-to-router step, ``hop.local`` per packet that stays in its tile.
+#: ``hop.x`` / ``hop.y`` per router-to-router step, ``hop.local`` per packet that stays in its tile;
+#: ``weight.update`` per synapse that an on-chip learning rule rewrites.
 EVENT_KINDS = (
     "synop.dense",
     "synop.sparse",
@@ -28,6 +29,7 @@ EVENT_KINDS = (
     "hop.y",
     "hop.local",
     "link.crossing",
+    "weight.update",
     "timestep",
     "reset",
     "load",
@@ -87,6 +89,29 @@ class SyncSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LawSpec:
+    """A published cost law: a formula that unit costs cannot express; see ``nmhw.values.laws``.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the formula: clocked-power, event-cycles, xylo-cycles, points.
+    terms : mapping of coefficient name to Figure, each in the unit its formula asks for
+    points : tuple of (position, Figure)
+        Of a law that is a list of measured points, ascending in ``variable``.
+    source : str
+        Citation key of the formula itself.
+    """
+
+    kind: str
+    source: str
+    terms: Mapping[str, Figure] = field(default_factory=dict)
+    variable: str = ""
+    points: tuple[tuple[float, Figure], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CostTable:
     """Unit costs by event kind; kinds that are absent are unpriced.
 
@@ -97,6 +122,8 @@ class CostTable:
     static_w : mapping
         "chip" and / or "core" (per used chip / per used core).
     sync : SyncSpec
+    laws : mapping of name to LawSpec
+        Published formulas; never part of a run's energy, ``nmhw.values.laws`` evaluates them.
     """
 
     name: str
@@ -106,3 +133,4 @@ class CostTable:
     static_w: Mapping[str, Figure]
     sync: SyncSpec = SyncSpec()
     notes: tuple[str, ...] = ()
+    laws: Mapping[str, LawSpec] = field(default_factory=dict)

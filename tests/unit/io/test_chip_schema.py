@@ -4,17 +4,16 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from nmhw.io.chip_checks import RULE_PARAMETERS
+from nmhw.io.chip_checks import OPTIONAL_PARAMETERS, RULE_PARAMETERS
+from nmhw.io.chip_cost_schema import COST_KINDS, CostsModel, FigureModel, LawModel
 from nmhw.io.chip_file import load_chip
 from nmhw.io.chip_schema import (
-    COST_KINDS,
     RESOURCES,
     RULE_KINDS,
     ArithmeticModel,
     BoardModel,
     ChipModel,
     EncodingModel,
-    FigureModel,
     MemoryModel,
     MeshModel,
     RuleModel,
@@ -30,6 +29,8 @@ PAIRS = [
     (BoardModel, values.BoardSpec, set()),
     (FigureModel, values.Figure, set()),
     (ChipModel, values.ChipSpec, set()),
+    (LawModel, values.LawSpec, set()),
+    (CostsModel, values.CostTable, {"defaults"}),
 ]
 
 
@@ -37,6 +38,7 @@ PAIRS = [
 def test_schema_and_values_have_the_same_fields(model, spec, schema_only):
     made_by_loading = {"path", "sha256", "document"}
     names = {f.name for f in fields(spec)} - made_by_loading
+    names -= {"name"} if model is CostsModel else set()  # there it is the key of the table
     assert set(model.model_fields) - schema_only == names
 
 
@@ -58,6 +60,7 @@ def test_every_event_kind_and_its_prefix_can_be_priced():
 
 def test_every_rule_kind_says_which_parameters_it_takes():
     assert set(RULE_PARAMETERS) == set(RULE_KINDS)
+    assert set(OPTIONAL_PARAMETERS) <= set(RULE_KINDS)
 
 
 def test_every_mapped_resource_can_be_a_budget():
