@@ -259,7 +259,9 @@ def test_a_filter_that_needs_a_plugin_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_heap_neither_hangs_nor_crashes(tmp_path: Path) -> None:
     """With HDF5 2.0.0 an object of size ~2**64 in the heap makes the library loop for ever."""
-    path = written(tmp_path, lambda f: f.create_dataset("x", data="text", dtype=h5py.string_dtype()))
+    path = written(
+        tmp_path, lambda f: f.create_dataset("x", data="text", dtype=h5py.string_dtype())
+    )
     content = bytearray(path.read_bytes())
     at = content.index(b"GCOL") + 16 + 8
     for size in (2**64 - 8, 2**63, 0, 4095):

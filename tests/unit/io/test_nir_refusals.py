@@ -140,7 +140,9 @@ def test_a_loop_of_linear_nodes_is_refused_wherever_it_hides(
     assert "after" not in str(error)
 
 
-def test_a_graph_that_is_all_one_cycle_has_no_input(write_nir: WriteNir, small_nodes: Nodes) -> None:
+def test_a_graph_that_is_all_one_cycle_has_no_input(
+    write_nir: WriteNir, small_nodes: Nodes
+) -> None:
     nodes = {"lif": small_nodes["lif"], "w": {"type": "Linear", "weight": np.ones((2, 2))}}
     assert refused(write_nir(nodes, [("lif", "w"), ("w", "lif")])).rule == "nir.no-input"
 
