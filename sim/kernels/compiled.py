@@ -4,7 +4,8 @@ Numba's disk cache notices edits of the file a function is written in, not of th
 constants it uses. So only entry points are cached, and they close over ``source_stamp``, a hash of
 all kernel files: closures are part of the cache key, any edit recompiles them.
 
-``NMHW_BOUNDSCHECK=1`` (read at import) compiles every kernel with index checks and no cache.
+``NMHW_BOUNDSCHECK=1`` (or Numba's own ``NUMBA_BOUNDSCHECK=1``), read at import, compiles every
+kernel with index checks; the stamp keeps the two forms apart in the cache.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from numba import config, njit
 
-CHECK_BOUNDS = os.environ.get("NMHW_BOUNDSCHECK", "") not in ("", "0")
+CHECK_BOUNDS = bool(config.BOUNDSCHECK) or os.environ.get("NMHW_BOUNDSCHECK", "") not in ("", "0")
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": CHECK_BOUNDS}
 
+#: Functions that only other kernels call need no way in from Python: less to compile.
+INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 
 def source_stamp() -> str:
-    """Return a hash of the sources of all kernels (of nothing where there are no sources)."""
-    digest = hashlib.sha256()
+    """Return a hash of the kernels' sources (where there are any) and of the index checks."""
+    digest = hashlib.sha256(b"checked" if CHECK_BOUNDS else b"")
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -32,19 +36,17 @@ def source_stamp() -> str:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that only other kernels call: no GIL, NumPy's rules for division."""
-    return njit(**OPTIONS)(function)
+    return njit(**INNER)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a kernel into its callers: an array argument is seven words on the stack."""
-    return njit(forceinline=True, **OPTIONS)(function)
+    return njit(forceinline=True, **INNER)(function)
 
 
 def entry_point(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls; cached on disk where there is a writable place."""
-    if CHECK_BOUNDS:
-        return kernel(function)
     try:
         return njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # numba found no directory for the cache: compile in every process
-        return kernel(function)
+        return njit(**OPTIONS)(function)
