@@ -6,6 +6,7 @@ Exit codes: 2 = bad usage or input, 3 = the network does not fit the chip.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,10 +66,15 @@ class NmhwError(Exception):
         """Return the fields as plain JSON values."""
         fields = ("what", "got", "limit", "where", "hint", "rule")
         record = {f: getattr(self, f) for f in fields}
-        plain = {
-            k: v if isinstance(v, int | float | str | None) else str(v) for k, v in record.items()
-        }
+        plain = {key: _plain(value) for key, value in record.items()}
         return {"error": type(self).__name__, "exit_code": self.exit_code, **plain}
+
+
+def _plain(value: object) -> object:
+    """Return what JSON can hold: NaN, inf and anything but numbers and text as text."""
+    if value is None or isinstance(value, int | str):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 class UsageError(NmhwError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from nmhw.errors import UsageError
 from nmhw.values.chip import ChipSpec
@@ -23,10 +24,17 @@ def run_backend(
     inputs: Mapping[str, SpikeEvents],
     *,
     probes: Sequence[Probe] = (),
+    keep_spikes: int = 10**8,
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> RunResult:
     """Execute on the backend called ``backend``; see ``nmhw.sim.chip_run.run_chip``.
+
+    Parameters
+    ----------
+    keep_spikes : int
+        Beyond so many events the numba backend keeps those of output populations alone.
+    progress : callable(samples done, samples in all), optional
 
     Raises
     ------
@@ -44,8 +52,9 @@ def run_backend(
             chip,
             inputs,
             probes=probes,
+            keep_spikes=keep_spikes,
             continuous=continuous,
-            progress=progress,
+            progress=_in_samples(progress, inputs),
         )
     from nmhw.sim.reference_run import run_chip as run_reference_chip
 
@@ -58,3 +67,27 @@ def run_backend(
         continuous=continuous,
         progress=progress,
     )
+
+
+def _in_samples(
+    progress: Callable[[int, int], None] | None, inputs: Mapping[str, SpikeEvents]
+) -> Callable[[int, int], None] | None:
+    """Return a progress callback that takes rows (steps of all samples) and reports samples."""
+    if progress is None:
+        return None
+    n_samples = next(iter(inputs.values())).n_samples
+
+    def report(done: int, total: int) -> None:
+        progress(done * n_samples // max(total, 1), n_samples)
+
+    return report
+
+
+def will_compile(backend: str) -> bool:
+    """Whether the backend's kernels were never compiled on this machine (as far as one can see)."""
+    if backend != "numba":
+        return False
+    from nmhw.sim.kernels.step import run_steps
+
+    folder = getattr(run_steps.stats, "cache_path", None)
+    return folder is None or not any(Path(folder).glob("*.nbi"))

@@ -27,6 +27,9 @@ from nmhw.values.result import Counters
 SEND_KINDS = ("neuron.visit", "neuron.active", "neuron.idle", "neuron.spike", "axon.out")
 RECEIVE_KINDS = ("axon.in", "synop.dense", "synop.sparse", "synop.shared")
 
+#: Longest step anybody can ask for: about 30 years.
+LONGEST_S = 1e9
+
 Floats = NDArray[np.float64]
 
 
@@ -61,8 +64,9 @@ def parse_seconds(text: str) -> float:
         seconds = float(number) * factor
     except ValueError:
         seconds = float("nan")
-    if not (np.isfinite(seconds) and seconds > 0):
-        raise UsageError("not a positive time", got=repr(text), hint="1ms, 50us, 0.001")
+    if not 0 < seconds <= LONGEST_S:
+        limit = f"above 0, at most {LONGEST_S:g} s"
+        raise UsageError("not a time", got=repr(text), limit=limit, hint="1ms, 50us, 0.001")
     return seconds
 
 
@@ -77,20 +81,15 @@ def estimate_latency(
         Step length of a realtime or period pace; None for ``free``.
     """
     sync_s, notes = _sync(table, counters.n_tiles)
-    free, is_average, unpriced = _free_steps(counters, table)
-    if free is not None and sync_s is not None:
-        free = free + sync_s
-    elif table is not None and table.sync.kind == "tick" and sync_s is not None:
-        free = np.array([sync_s])
-    else:
-        free = None
-    mean = None if free is None else float(free.mean())
-    tail = None if free is None or is_average else float(np.quantile(free, 0.99))
-    steps, p99, overrun = mean, tail, 0
+    work, is_average, unpriced = _slowest_cores(counters, table)
+    if work is not None and is_average:
+        notes.append("too many steps for counts per step: the slowest core of the average step")
+    free = _free_steps(work, sync_s, None if table is None else table.sync.kind)
+    steps, p99 = _mean_and_tail(free, is_average)
+    overrun = 0
     if pace_step_s is not None:
-        paced = None if free is None else np.maximum(free, pace_step_s)
-        steps = pace_step_s if paced is None else float(paced.mean())
-        p99 = None if is_average or paced is None else float(np.quantile(paced, 0.99))
+        paced = np.array([pace_step_s]) if free is None else np.maximum(free, pace_step_s)
+        steps, p99 = _mean_and_tail(paced, is_average or free is None)
         overrun = 0 if free is None else int((free > pace_step_s).sum())
     per_sample = None if steps is None else steps * counters.n_steps
     return LatencyBreakdown(
@@ -99,8 +98,8 @@ def estimate_latency(
         pace_step_s=pace_step_s,
         n_steps=counters.n_steps,
         n_samples=counters.n_samples,
-        free_step_s=mean,
-        free_p99_step_s=tail,
+        free_step_s=_mean_and_tail(free, is_average)[0],
+        free_p99_step_s=_mean_and_tail(free, is_average)[1],
         sync_s=sync_s,
         step_s=steps,
         p99_step_s=p99,
@@ -113,6 +112,22 @@ def estimate_latency(
     )
 
 
+def _free_steps(work: Floats | None, sync_s: float | None, kind: str | None) -> Floats | None:
+    """Return what each step takes when nothing holds it back; None without a basis."""
+    if sync_s is None:
+        return None
+    if kind == "tick":  # a timer: the step lasts at least that long
+        return np.array([sync_s]) if work is None else np.maximum(work, sync_s)
+    return None if work is None else work + sync_s
+
+
+def _mean_and_tail(steps_s: Floats | None, is_average: bool) -> tuple[float | None, float | None]:
+    """Return mean and 99th percentile; no percentile of an average step."""
+    if steps_s is None:
+        return None, None
+    return float(steps_s.mean()), None if is_average else float(np.quantile(steps_s, 0.99))
+
+
 def _sync(table: CostTable | None, n_tiles: int) -> tuple[float | None, list[str]]:
     """Return the barrier (or tick) in seconds, None when unpublished."""
     sync = table.sync if table is not None else SyncSpec()
@@ -123,14 +138,14 @@ def _sync(table: CostTable | None, n_tiles: int) -> tuple[float | None, list[str
     if sync.kind == "tick":
         tick = None if sync.tick_s is None else sync.tick_s.value
         return tick, ["the tick is a timer: work that overruns it is not modelled"]
-    below = [(tiles, figure) for tiles, figure in sync.points if tiles <= max(n_tiles, 1)]
-    if not below or max(below)[1].value is None:
+    below = [point for point in sync.points if point[0] <= max(n_tiles, 1)]
+    figure = max(below, key=lambda point: point[0])[1] if below else None
+    if figure is None or figure.value is None:
         return None, [f"no barrier figure for {n_tiles} tiles"]
-    figure = max(below, key=lambda point: point[0])[1]
-    return (figure.value or 0.0) * NANO, []
+    return figure.value * NANO, []
 
 
-def _free_steps(
+def _slowest_cores(
     counters: Counters, table: CostTable | None
 ) -> tuple[Floats | None, bool, set[str]]:
     """Return the slowest core's time of every step in seconds (or of the average step)."""

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nmhw
+from nmhw.api.execute import Progress, RunOptions, execute
+from nmhw.api.inputs import check_seed
+from nmhw.api.judging import as_probes
 from nmhw.api.reading import chip as load_chip_spec
 from nmhw.api.reading import give_meaning
 from nmhw.api.run import Run
 from nmhw.errors import UnsupportedError, UsageError
-from nmhw.report.summary import summarize_mapping, summarize_run
+from nmhw.report.summary import check_json, notice_dict, summarize_mapping
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.mapping import Mapping as CoreMapping
+from nmhw.values.metrics import Metric
 from nmhw.values.network import Network
 from nmhw.values.probe import Probe
 from nmhw.values.quantized import QuantizedNetwork
-from nmhw.values.result import RunResult
-
-Progress = Callable[[int, int], None]
+from nmhw.values.readout import Readout
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +52,6 @@ class Deployment:
 
     def summary(self) -> dict[str, Any]:
         """Return the mapping's part of the report as a dict."""
-        from nmhw.report.summary import check_json, notice_dict
-
         facts = summarize_mapping(self.quantized, self.mapping, self.chip)
         facts["notices"] = [notice_dict(n) for n in self.network.notices] + facts["notices"]
         profile = self.quantized.profile
@@ -73,52 +73,72 @@ class Deployment:
 
         return render_report(self.summary())
 
+    def save(self, path: str | Path) -> Path:
+        """Write the mapping (HDF5); ``deploy(..., mapping=path)`` uses it again."""
+        from nmhw.io.mapping_file import save_mapping
+
+        save_mapping(self.mapping, path)
+        return Path(path)
+
     def run(
         self,
         x: Any,
         labels: Any = None,
         *,
         backend: str = "numba",
-        readout: Any = None,
+        readout: Readout | str | None = None,
+        readout_on_host: bool = False,
         pace: str | None = None,
         costs: str | None = None,
-        probes: Sequence[Probe | str] = (),
+        probes: Sequence[Probe | str] | Mapping[str, Sequence[str]] = (),
         layout: str = "auto",
         encode: str | None = None,
         n_steps: int | None = None,
         compare_float: bool = True,
         continuous: bool = False,
-        metric: Any = "accuracy",
+        metric: Metric = "accuracy",
+        keep_spikes: int = 10**8,
         progress: Progress | None = None,
     ) -> Run:
         """Execute in the chip's integers and price the result.
 
         Parameters
         ----------
-        x : array, SpikeEvents, or dict of them by input name
-            (samples, steps, ...) counts, or with ``encode`` (samples, ...) values in [0, 1].
-        labels : (samples,) int, optional
+        x : array, tensor, DataLoader, SpikeEvents, or dict of them by input name
+            (samples, steps, ...) spikes, or with ``encode`` (samples, ...) values in [0, 1].
+        labels : (samples,) classes, or (samples, outputs) targets, optional
         backend : "numba" | "reference"
         readout : str or Readout, optional
             Default: spike count for spiking outputs, last membrane value else.
+        readout_on_host : bool
+            Allow membrane readouts on a chip that cannot read membranes out.
         pace : "free" | "realtime" | "period=1ms", optional
             Default: the chip's.
         costs : str, optional
             Name of a cost table of the chip, "none" = unpriced.
-        probes : Probe or "population:variable:every=k"
+        probes : sequence of Probe or "population:variable:every=k", or {"lif1": ["v"]}
+        layout : "auto" | "NT" | "TN"
+            "TN" = time first.
+        encode : "rate" | "latency" | "delta" | "accumulate", optional
+            Makes spikes of analog values, ``n_steps`` of them.
         compare_float : bool
             Also run the float network and report flips and agreement.
-        progress : callable(done, total), optional
+        continuous : bool
+            Keep state from sample to sample.
+        metric : "accuracy" | "top-K" | "mse" | "r2" | callable(scores, labels)
+        keep_spikes : int
+            Beyond so many events, only those of the outputs are kept (counts stay complete).
+        progress : callable(samples done, samples in all)
 
         Raises
         ------
         InputError
             For inputs or labels of the wrong shape, kind or value.
+        UsageError
+            For an unknown backend, readout, pace, metric or probe.
         UnsupportedError
             For a chip sheet that only knows limits, or a feature the backend lacks.
         """
-        from nmhw.api.execute import execute
-
         if not self.chip.is_executable:
             raise UnsupportedError(
                 "this chip sheet only knows limits",
@@ -126,35 +146,34 @@ class Deployment:
                 where=self.chip.not_executable_because or None,
                 hint="nmhw check, or another chip",
             )
-        wanted = tuple(p if isinstance(p, Probe) else Probe.parse(p) for p in probes)
-        return execute(
-            self,
-            x,
-            labels,
+        options = RunOptions(
             backend=backend,
             readout=readout,
+            readout_on_host=readout_on_host,
             pace=pace,
             costs=costs,
-            probes=wanted,
+            probes=as_probes(probes),
             layout=layout,
             encode=encode,
             n_steps=n_steps,
             compare_float=compare_float,
             continuous=continuous,
             metric=metric,
+            keep_spikes=keep_spikes,
             progress=progress,
         )
+        return execute(self, x, labels, options)
 
 
 def deploy(
     network: Network,
-    chip: ChipSpec | str,
+    chip: ChipSpec | str | Path,
     *,
     calibration: Any = None,
     allow: Sequence[str] = (),
     explicit: Mapping[str, Any] | None = None,
     seed: int = 0,
-    mapping: CoreMapping | None = None,
+    mapping: CoreMapping | str | Path | None = None,
 ) -> Deployment:
     """Quantize and map a network to a chip.
 
@@ -162,15 +181,17 @@ def deploy(
     ----------
     network : Network
         From ``load`` or ``Network.build()``; without a profile it gets the default one.
-    chip : ChipSpec or str
+    chip : ChipSpec, name or path
     calibration : array or SpikeEvents, optional
         Input samples (not the evaluated ones) from which state ranges and firing rates are read.
     allow : sequence of str
         Profile fields whose mismatch is accepted as an approximation.
     explicit : mapping, optional
         Given integers by population or projection name.
-    mapping : Mapping, optional
-        A saved mapping instead of a new one; it is verified.
+    seed : int
+        Root seed of the mapper and of encoders.
+    mapping : Mapping or path, optional
+        One made earlier (``Deployment.save``) instead of a new one; it is verified.
 
     Raises
     ------
@@ -178,49 +199,82 @@ def deploy(
         When the chip lacks a semantic (exit code 3).
     DoesNotFitError
         When a budget is exceeded (exit code 3).
+    UsageError
+        When a given mapping does not suit the network or the chip.
     """
-    from nmhw.mappers.greedy import map_network
-    from nmhw.mappers.verify import verify
-
     started = time.perf_counter()
-    spec = load_chip_spec(chip) if isinstance(chip, str) else chip
+    check_seed(seed)
+    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
     ready = network if network.profile is not None else give_meaning(network)
     samples = None if calibration is None else _calibration(ready, calibration)
     quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
     quantized_at = time.perf_counter()
-    if mapping is None:
-        mapping = map_network(quantized, spec, rates=rates, seed=seed)
-    verdict = verify(quantized, spec, mapping)
-    if verdict.violations:
-        from nmhw.errors import DoesNotFitError
+    chosen = _given_mapping(mapping, quantized, spec)
+    if chosen is None:
+        chosen = _new_mapping(quantized, spec, rates, seed)
+    wall = {"quantize": quantized_at - started, "map": time.perf_counter() - quantized_at}
+    return Deployment(ready, spec, quantized, chosen, seed, samples, wall)
 
-        what = "the mapping breaks the chip's rules"
-        raise DoesNotFitError(what, violations=[str(v) for v in verdict.violations])
-    mapped_at = time.perf_counter()
-    wall = {"quantize": quantized_at - started, "map": mapped_at - quantized_at}
-    return Deployment(ready, spec, quantized, mapping, seed, samples, wall)
+
+def _new_mapping(
+    quantized: QuantizedNetwork, chip: ChipSpec, rates: Mapping[str, Any] | None, seed: int
+) -> CoreMapping:
+    from nmhw.mappers.greedy import map_network
+    from nmhw.mappers.verify import verify
+
+    mapping = map_network(quantized, chip, rates=rates, seed=seed)
+    violations = verify(quantized, chip, mapping).violations
+    if violations:  # no input may get here: the mapper and its independent check disagree
+        raise RuntimeError(f"mapper {mapping.mapper!r} broke a rule: {violations[0]}")
+    return mapping
+
+
+def _given_mapping(
+    mapping: CoreMapping | str | Path | None, quantized: QuantizedNetwork, chip: ChipSpec
+) -> CoreMapping | None:
+    """Return a mapping that was made earlier, after checking it against network and chip."""
+    from nmhw.io.mapping_file import load_mapping
+    from nmhw.mappers.verify import verify
+
+    if mapping is None:
+        return None
+    where = str(mapping) if isinstance(mapping, str | Path) else "mapping"
+    given = load_mapping(mapping) if isinstance(mapping, str | Path) else mapping
+    violations = [str(v) for v in verify(quantized, chip, given).violations]
+    if violations:
+        more = f" and {len(violations) - 1} more" if len(violations) > 1 else ""
+        raise UsageError(
+            "the mapping does not suit this network on this chip",
+            got=violations[0] + more,
+            where=where,
+            hint="map it again with the same model, chip, profile and calibration",
+            rule="mapping.unsuitable",
+        )
+    return given
 
 
 def quantize(
     network: Network,
-    chip: ChipSpec | str,
+    chip: ChipSpec | str | Path,
     *,
     calibration: Any = None,
     allow: Sequence[str] = (),
     explicit: Mapping[str, Any] | None = None,
 ) -> QuantizedNetwork:
     """Return the network in the chip's integers, without mapping it; see ``deploy``."""
-    spec = load_chip_spec(chip) if isinstance(chip, str) else chip
+    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
     ready = network if network.profile is not None else give_meaning(network)
     samples = None if calibration is None else _calibration(ready, calibration)
     return quantize_with_rates(ready, spec, samples, allow, explicit)[0]
 
 
-def map_network(quantized: QuantizedNetwork, chip: ChipSpec | str, *, seed: int = 0) -> CoreMapping:
+def map_network(
+    quantized: QuantizedNetwork, chip: ChipSpec | str | Path, *, seed: int = 0
+) -> CoreMapping:
     """Place a quantized network on a chip's cores; see ``deploy``."""
     from nmhw.mappers.greedy import map_network as run_mapper
 
-    spec = load_chip_spec(chip) if isinstance(chip, str) else chip
+    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
     return run_mapper(quantized, spec, seed=seed)
 
 
@@ -260,6 +314,3 @@ def _calibration(network: Network, calibration: Any) -> Mapping[str, SpikeEvents
     from nmhw.io.input_arrays import as_inputs
 
     return as_inputs(network, calibration)
-
-
-__all__ = ["Deployment", "RunResult", "deploy", "map_network", "quantize", "summarize_run"]

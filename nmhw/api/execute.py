@@ -3,177 +3,172 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nmhw.api.float_comparison import compare_with_float
 from nmhw.api.inputs import PreparedInputs, prepare_inputs
-from nmhw.api.run import Run
-from nmhw.errors import UsageError
-from nmhw.report.summary import notice_dict, summarize_run
-from nmhw.values.metrics import (
-    Metric,
-    accuracy,
-    compare_predictions,
-    confusion,
-    evaluate,
-    is_classification,
+from nmhw.api.judging import (
+    check_goal,
+    check_probes,
+    choose_readout,
+    in_author_units,
+    judge,
+    with_membranes,
 )
-from nmhw.values.network import Network
+from nmhw.api.pricing import check_prices
+from nmhw.api.run import Run
+from nmhw.errors import UnsupportedError
+from nmhw.report.summary import notice_dict, summarize_run
+from nmhw.values.metrics import Metric
 from nmhw.values.notice import Notice
 from nmhw.values.probe import Probe
-from nmhw.values.quantized import QuantizedNetwork
-from nmhw.values.readout import (
-    Outcome,
-    Readout,
-    check_labels,
-    default_readout,
-    output_populations,
-    read_out,
-)
+from nmhw.values.readout import Readout, read_out
 from nmhw.values.result import RunResult
 
 if TYPE_CHECKING:
-    from nmhw.api.deployment import Deployment, Progress
+    from nmhw.api.deployment import Deployment
+
+Progress = Callable[[int, int], None]
 
 
-def execute(
-    deployed: Deployment,
-    x: Any,
-    labels: Any,
-    *,
-    backend: str,
-    readout: Readout | str | None,
-    pace: str | None,
-    costs: str | None,
-    probes: Sequence[Probe],
-    layout: str,
-    encode: str | None,
-    n_steps: int | None,
-    compare_float: bool,
-    continuous: bool,
-    metric: Metric,
-    progress: Progress | None,
-) -> Run:
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of ``Deployment.run``, explained there."""
+
+    backend: str = "numba"
+    readout: Readout | str | None = None
+    readout_on_host: bool = False
+    pace: str | None = None
+    costs: str | None = None
+    probes: tuple[Probe, ...] = ()
+    layout: str = "auto"
+    encode: str | None = None
+    n_steps: int | None = None
+    compare_float: bool = True
+    continuous: bool = False
+    metric: Metric = "accuracy"
+    keep_spikes: int = 10**8
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Everything about a run that was checked before it starts."""
+
+    readout: Readout
+    sources: tuple[str, ...]
+    probes: tuple[Probe, ...]
+    prepared: PreparedInputs
+    goal: NDArray[Any] | None
+
+
+def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Run:
     """Run a deployment; see ``Deployment.run``."""
-    network = deployed.network
-    check_probes(network, probes)
-    chosen, sources = choose_readout(network, readout)
-    prepared = prepare_inputs(
-        network, x, labels, layout=layout, encode=encode, n_steps=n_steps, seed=deployed.seed
-    )
-    goal = check_goal(prepared, metric)
+    plan = _plan(deployed, x, labels, options)
     started = time.perf_counter()
-    wanted = with_membranes(probes, chosen, sources)
-    result = _run_backend(deployed, prepared, backend, wanted, continuous, progress)
+    result = _run_backend(deployed, plan, options)
     ran = time.perf_counter()
-    outcome = read_out(in_author_units(result, deployed.quantized, sources), chosen, sources)
+    scales = {name: deployed.quantized.population(name).scale for name in plan.sources}
+    outcome = read_out(in_author_units(result, scales), plan.readout, plan.sources)
     facts = {**deployed.summary(), **summarize_run(result, deployed.quantized)}
-    facts["notices"] = [
-        *deployed.summary()["notices"],
-        *(notice_dict(n) for n in _sample_notices(deployed, prepared)),
-        *summarize_run(result, deployed.quantized)["notices"],
-    ]
-    facts["readout"] = str(chosen)
-    facts["first_output_step"] = first_output_step(result, sources)
+    facts |= _readout_facts(plan, result, scales)
     facts["projections"] = _projection_rows(deployed, result)
-    facts |= judge(outcome, goal, metric)
-    if compare_float:
-        facts |= _compare_with_float(deployed, prepared, chosen, sources, outcome, goal, result)
     facts["spikes_per_neuron_sample"] = _mean_rate(facts)
+    facts |= judge(outcome, plan.goal, options.metric)
+    notices = [*plan.prepared.notices, *_calibration_overlap(deployed, plan.prepared)]
+    notices += _readout_notices(deployed, plan, options)
+    notices += _kept_notices(deployed, result)
+    if options.compare_float and deployed.network.profile is not None:
+        found, lost = compare_with_float(deployed, plan, outcome, result, options.continuous)
+        facts |= found
+        notices += lost
+    of_run = summarize_run(result, deployed.quantized)["notices"]
+    facts["notices"] = [
+        *deployed.summary()["notices"], *(notice_dict(n) for n in notices), *of_run
+    ]  # fmt: skip
     wall = {**deployed.wall_s, "run": ran - started, "judge": time.perf_counter() - ran}
     return Run(
         result,
         deployed.chip,
         facts,
-        costs=costs,
-        pace=pace,
+        costs=options.costs,
+        pace=options.pace,
         outcome=outcome,
         wall_s=wall,
         mapping=deployed.mapping,
     )
 
 
-def choose_readout(
-    network: Network, readout: Readout | str | None
-) -> tuple[Readout, tuple[str, ...]]:
-    """Return the readout and the populations it reads."""
-    chosen = Readout.parse(readout) if isinstance(readout, str) else readout
-    if chosen is None:
-        chosen = default_readout(network)
-    return chosen, output_populations(network, chosen)
-
-
-def check_probes(network: Network, probes: Sequence[Probe]) -> None:
-    """Refuse probes of populations or states that do not exist."""
-    for probe in probes:
-        population = network.population(probe.population)
-        if probe.variable == "u" and not population.model.has_current:
-            where, hint = f"{probe.population}:u", f"{probe.population}:v"
-            raise UsageError("there is no synaptic current to probe", where=where, hint=hint)
-
-
-def with_membranes(
-    probes: Sequence[Probe], readout: Readout, sources: Sequence[str]
-) -> tuple[Probe, ...]:
-    """Add the probes that a membrane readout needs."""
-    if not readout.needs_membrane:
-        return tuple(probes)
-    needed = [Probe(name, "v") for name in sources]
-    others = [p for p in probes if not (p.population in sources and p.variable == "v")]
-    return (*others, *needed)
-
-
-def in_author_units(
-    result: RunResult, quantized: QuantizedNetwork, sources: Sequence[str]
-) -> RunResult:
-    """Return the result with the readout's membranes divided by their integer scale."""
-    probes = dict(result.probes)
-    for name in sources:
-        probe = probes.get((name, "v"))
-        if probe is not None:
-            scale = quantized.population(name).scale
-            probes[name, "v"] = replace(probe, values=probe.values / scale)
-    return replace(result, probes=probes)
-
-
-def check_goal(prepared: PreparedInputs, metric: Metric) -> Any:
-    """Return validated labels or targets, None without any."""
-    if prepared.labels is None:
-        return None
-    if is_classification(metric):
-        return check_labels(prepared.labels, prepared.n_samples)
-    return np.asarray(prepared.labels, np.float64)
-
-
-def judge(outcome: Outcome, goal: Any, metric: Metric) -> dict[str, Any]:
-    """Return accuracy (or another metric) with its uncertainty."""
-    facts: dict[str, Any] = {"accuracy": None, "metric": None, "accuracy_detail": None}
-    if goal is None:
-        return facts
-    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "callable")
-    value = evaluate(metric, outcome.predictions, outcome.scores, goal)
-    facts["metric"] = {"name": name, "value": value}
-    if metric == "accuracy":
-        detail = accuracy(outcome.predictions, goal)
-        table = confusion(
-            outcome.predictions, goal, max(outcome.scores.shape[1], int(goal.max()) + 1)
+def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Plan:
+    """Check everything that can be checked before the simulation."""
+    network, chip = deployed.network, deployed.chip
+    check_probes(network, options.probes)
+    check_prices(chip, options.costs, options.pace, deployed.quantized.profile.dt_s)
+    readout, sources = choose_readout(network, options.readout)
+    probes = with_membranes(options.probes, readout, sources)
+    on_chip = chip.arithmetic.membrane_readout or options.readout_on_host
+    if readout.needs_membrane and not on_chip:
+        raise UnsupportedError(
+            "the chip cannot read membranes out",
+            got=f"readout {readout}",
+            where=chip.name,
+            hint="--readout count, or --readout-on-host",
+            rule="readout.membrane",
         )
-        facts["accuracy"] = detail.value
-        facts["accuracy_detail"] = {
-            "n": detail.n,
-            "right": detail.n_right,
-            "wilson_95": list(detail.interval),
-            "ties": outcome.n_ties,
-            "confusion": table.tolist(),
-            "per_step": outcome.accuracy_per_step(goal).tolist(),
-        }
+    prepared = prepare_inputs(
+        network,
+        x,
+        labels,
+        layout=options.layout,
+        encode=options.encode,
+        n_steps=options.n_steps,
+        seed=deployed.seed,
+        kinds=chip.arithmetic.inputs,
+    )
+    goal = check_goal(network, prepared, options.metric, readout, sources)
+    return Plan(readout, sources, probes, prepared, goal)
+
+
+def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunResult:
+    from nmhw.sim.backends import run_backend
+
+    result = run_backend(
+        options.backend,
+        deployed.quantized,
+        deployed.mapping,
+        deployed.chip,
+        plan.prepared.events,
+        probes=plan.probes,
+        keep_spikes=options.keep_spikes,
+        continuous=options.continuous,
+        progress=options.progress,
+    )
+    if options.continuous and result.counters is not None:
+        result = replace(result, counters=replace(result.counters, is_continuous=True))
+    return result
+
+
+def _readout_facts(
+    plan: Plan, result: RunResult, scales: Mapping[str, NDArray[np.float64]]
+) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "readout": str(plan.readout),
+        "readout_populations": list(plan.sources),
+        "first_output_step": first_output_step(result, plan.sources),
+        "readout_scale": None,
+    }
+    if plan.readout.needs_membrane:
+        facts["readout_scale"] = {name: scale.tolist() for name, scale in scales.items()}
     return facts
 
 
-def first_output_step(result: RunResult, sources: Sequence[str]) -> float | None:
+def first_output_step(result: RunResult, sources: tuple[str, ...]) -> float | None:
     """Return the mean step (drain included) of the first output spike; None without any."""
     first = np.full(result.n_samples, np.inf)
     for name in sources:
@@ -184,94 +179,45 @@ def first_output_step(result: RunResult, sources: Sequence[str]) -> float | None
     return float(found.mean()) if found.size else None
 
 
-def _run_backend(
-    deployed: Deployment,
-    prepared: PreparedInputs,
-    backend: str,
-    probes: tuple[Probe, ...],
-    continuous: bool,
-    progress: Progress | None,
-) -> RunResult:
-    from nmhw.sim.backends import run_backend
-
-    return run_backend(
-        backend,
-        deployed.quantized,
-        deployed.mapping,
-        deployed.chip,
-        prepared.events,
-        probes=probes,
-        continuous=continuous,
-        progress=progress,
-    )
-
-
-def _compare_with_float(
-    deployed: Deployment,
-    prepared: PreparedInputs,
-    readout: Readout,
-    sources: tuple[str, ...],
-    outcome: Outcome,
-    goal: Any,
-    result: RunResult,
-) -> dict[str, Any]:
-    """Run the float network on the same samples: the difference is the price of deployment."""
-    from nmhw.sim.float_run import run_float
-
-    if deployed.network.profile is None:
-        return {}
-    probes = with_membranes((), readout, sources)
-    reference = run_float(
-        deployed.network, deployed.network.profile, prepared.events, probes=probes
-    )
-    before = read_out(reference, readout, sources)
-    labels = goal if goal is not None and goal.ndim == 1 else None
-    change = compare_predictions(before.predictions, outcome.predictions, labels)
-    layers = [
-        {
-            "name": name,
-            "float_spikes": len(reference.windowed(name)),
-            "chip_spikes": len(result.windowed(name)),
-        }
-        for name in (p.name for p in deployed.quantized.populations)
-        if name in reference.spikes and name in result.spikes
-    ]
-    loss = {
-        "top1_agreement": change.agreement,
-        "right_to_wrong": change.right_to_wrong,
-        "wrong_to_right": change.wrong_to_right,
-        "layers": layers,
-    }
-    value = None if labels is None else accuracy(before.predictions, labels).value
-    return {"float_accuracy": value, "deployment_loss": loss}
-
-
-def _sample_notices(deployed: Deployment, prepared: PreparedInputs) -> list[Notice]:
+def _calibration_overlap(deployed: Deployment, prepared: PreparedInputs) -> list[Notice]:
     """Warn about evaluated samples that were also used for calibration."""
-    notices = list(prepared.notices)
     if deployed.calibration is None:
-        return notices
-    known = _sample_digests(deployed.calibration)
-    reused = sum(d in known for d in _sample_digests(prepared.events, as_list=True))
-    if reused:
-        text = f"{reused} evaluated samples were also used for calibration"
-        notices.append(Notice("run.calibration-overlap", deployed.network.name, text))
-    return notices
+        return []
+    known = set(_sample_digests(deployed.calibration))
+    reused = sum(digest in known for digest in _sample_digests(prepared.events))
+    if not reused:
+        return []
+    text = f"{reused} of {prepared.n_samples} evaluated samples were also used for calibration"
+    hint = "calibrate on training samples"
+    return [Notice("run.calibration-overlap", deployed.network.name, text, hint=hint)]
 
 
-def _sample_digests(events: Mapping[str, Any], as_list: bool = False) -> Any:
-    first = next(iter(events.values()))
-    digests = []
-    bounds = {
-        name: np.searchsorted(e.sample, np.arange(e.n_samples + 1)) for name, e in events.items()
-    }
-    for k in range(first.n_samples):
-        parts = []
-        for name, e in sorted(events.items()):
-            part = slice(bounds[name][k], bounds[name][k + 1])
-            parts.append(e.step[part].tobytes() + e.index[part].tobytes())
-        digests.append(b"|".join(parts))
-    return digests if as_list else set(digests)
+def _sample_digests(events: Mapping[str, Any]) -> list[bytes]:
+    """Return one key per sample; equal for samples with the same events."""
+    keys: list[bytes] = [b""] * next(iter(events.values())).n_samples
+    for _, e in sorted(events.items()):
+        bounds = np.searchsorted(e.sample, np.arange(e.n_samples + 1))
+        for k, (start, stop) in enumerate(pairwise(bounds)):
+            keys[k] += e.step[start:stop].tobytes() + e.index[start:stop].tobytes() + b"|"
+    return keys
+
+
+def _readout_notices(deployed: Deployment, plan: Plan, options: RunOptions) -> list[Notice]:
+    on_chip = deployed.chip.arithmetic.membrane_readout
+    if not plan.readout.needs_membrane or on_chip or not options.readout_on_host:
+        return []
+    text = "membranes are read out by the host, which this chip does not offer; not priced"
+    return [Notice("readout.on-host", ", ".join(plan.sources), text, "assumption")]
+
+
+def _kept_notices(deployed: Deployment, result: RunResult) -> list[Notice]:
+    names = [p.name for p in deployed.quantized.populations if p.spec.is_spiking]
+    dropped = [name for name in names if name not in result.spikes]
+    if not dropped:
+        return []
+    text = f"too many spikes to keep those of {', '.join(dropped)}; all counts are complete"
+    hint = "--keep-spikes N"
+    return [Notice("run.spikes-dropped", deployed.network.name, text, "assumption", hint)]
 
 
 def _projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, Any]]:
@@ -290,6 +236,6 @@ def _projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, 
 
 
 def _mean_rate(facts: Mapping[str, Any]) -> float | None:
-    spikes = sum(facts.get("spikes", {}).values())
+    spikes = sum(facts["spikes"].values())
     neurons = sum(row["neurons"] for row in facts["layers"])
     return spikes / (neurons * facts["n_samples"]) if neurons else None

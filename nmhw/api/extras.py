@@ -8,16 +8,20 @@ from typing import Any
 from nmhw.errors import MissingExtraError
 
 
-def import_extra(module: str, extra: str) -> Any:
+def import_extra(module: str, hint: str) -> Any:
     """Import an optional package.
+
+    Parameters
+    ----------
+    hint : str
+        Command that installs it.
 
     Raises
     ------
     MissingExtraError
-        Naming the package and the extra that brings it.
+        Naming the package and how to get it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        hint = f"pip install 'nmhw[{extra}]'"
         raise MissingExtraError(f"this needs {module}", hint=hint) from error

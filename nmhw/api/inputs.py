@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nmhw.errors import UsageError
-from nmhw.io.input_arrays import as_inputs, labels_of
+import numpy as np
+
+from nmhw.errors import InputError, UsageError
+from nmhw.io.input_arrays import KINDS, as_inputs, labels_of
+from nmhw.io.input_data import plain_array
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
 from nmhw.values.notice import Notice
+
+_MAX_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,7 @@ def prepare_inputs(
     encode: str | None = None,
     n_steps: int | None = None,
     seed: int = 0,
+    kinds: Sequence[str] = ("spikes", "counts"),
 ) -> PreparedInputs:
     """Turn user data into events.
 
@@ -48,6 +54,8 @@ def prepare_inputs(
         Makes spikes of analog values; named in the report.
     n_steps : int, optional
         Steps for ``encode``.
+    kinds : sequence of "spikes" | "counts" | "graded" | "current"
+        What the chip's inputs take.
 
     Raises
     ------
@@ -56,17 +64,38 @@ def prepare_inputs(
     UsageError
         For ``n_steps`` without ``encode``.
     """
+    check_seed(seed)
+    taken = [kind for kind in KINDS if kind in kinds]
     goal = labels if labels is not None else labels_of(x)
+    if goal is not None:
+        goal = plain_array(goal, "labels")
+        if goal.ndim == 0:
+            raise InputError("one label per sample is needed", got="one number", where="labels")
     if encode is None:
         if n_steps is not None:
             raise UsageError("steps are given only to make spikes", hint="--encode rate --steps T")
-        return PreparedInputs(as_inputs(network, x, layout, labels=goal), goal, _notes(network, x))
+        events = as_inputs(network, x, layout, labels=goal, kinds=taken)
+        return PreparedInputs(events, goal, _notes(network, x))
+    if n_steps is not None and not 1 <= n_steps <= _MAX_STEPS:
+        raise UsageError("steps are out of range", got=n_steps, limit=f"1 to {_MAX_STEPS}")
     from nmhw.io.encode import encode_inputs
 
     events = encode_inputs(network, x, encode, n_steps, seed)
     text = f"analog inputs were made spikes by {encode!r}, seed {seed}"
     notice = Notice("input.encoded", network.name, text, "assumption")
     return PreparedInputs(events, goal, (notice, *_notes(network, x)))
+
+
+def check_seed(seed: int) -> None:
+    """Refuse seeds that random streams do not take.
+
+    Raises
+    ------
+    UsageError
+        For anything but a whole number >= 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError("a seed is a whole number >= 0", got=repr(seed))
 
 
 def _notes(network: Network, x: Any) -> tuple[Notice, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from nmhw.values.profile import Profile
 
 #: NIR's own words are z = v > v_threshold and v := v_reset; with Euler steps that is this preset.
 DEFAULT_PROFILE = "snntorch"
+
+_DOUBTS = ("tau-in-steps", "tau-microseconds")
 
 
 def load(
@@ -74,7 +78,36 @@ def give_meaning(
     resolved = resolve_profile(network, chosen, dt_s, **overrides)
     if network.profile is None or dt_s is not None:
         notices.extend(infer_dt(network, resolved if dt_s is not None else None)[1])
-    return replace(network, profile=resolved, notices=tuple(dict.fromkeys(notices)))
+    return replace(network, profile=resolved, notices=_without_repeats(notices, resolved.dt_s))
+
+
+def _without_repeats(notices: Sequence[Notice], dt_s: float | None) -> tuple[Notice, ...]:
+    """Keep one doubt about the time constants per population, and none that dt has settled.
+
+    The reader (``nir.*``) looks at every field of the file, the profile (``profile.*``) at every
+    equation; both may see that time is counted in steps. The profile's hint names the option.
+    """
+    doubts: dict[tuple[str, str], Notice] = {}
+    for notice in notices:
+        key = _doubt(notice)
+        if key and (key not in doubts or _is_nir(doubts[key]) > _is_nir(notice)):
+            doubts[key] = notice
+    settled = "tau-in-steps" if dt_s is not None and dt_s >= 1 else ""
+    kept = [n for n in dict.fromkeys(notices) if not (key := _doubt(n)) or doubts[key] is n]
+    return tuple(n for n in kept if not settled or not n.rule.endswith(settled))
+
+
+def _is_nir(notice: Notice) -> bool:
+    return notice.rule.startswith("nir.")
+
+
+def _doubt(notice: Notice) -> tuple[str, str] | None:
+    """Return (kind of doubt, population) for what two rules say alike."""
+    kind = notice.rule.partition(".")[2]
+    if kind not in _DOUBTS:
+        return None
+    node = re.search(r"node '([^']*)'", notice.where)
+    return kind, node[1] if node else notice.where.split(": ")[-1]
 
 
 def chip(name: str | Path) -> ChipSpec:

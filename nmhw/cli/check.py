@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
-from nmhw.cli.options import mapping_options, meaning_options, output_options
-from nmhw.cli.output import emit_json
+from nmhw.cli.options import mapping_options, meaning_options, output_options, refuse_options
+from nmhw.cli.output import emit_json, emit_text
+
+_CHIP_ONLY = {"calibration": "--calibration", "allow": "--allow", "seed": "--seed"}
 
 
 @click.command("check")
@@ -16,33 +18,22 @@ from nmhw.cli.output import emit_json
 @meaning_options
 @mapping_options
 @output_options
-def command(
-    model: str,
-    chip_name: str | None,
-    profile: str | None,
-    dt: str | None,
-    settings: tuple[str, ...],
-    calibration: str | None,
-    allow: tuple[str, ...],
-    seed: int,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Read and validate MODEL (a .nir file); with --chip, say whether it fits."""
     from nmhw.api.describe import describe_network
     from nmhw.cli.prepare import deploy_model, load_model
-
-    network = load_model(model, profile, dt, settings)
-    summary: dict[str, Any] = describe_network(network)
-    deployed = None
-    if chip_name is not None:
-        deployed = deploy_model(network, chip_name, calibration, allow, seed, quiet)
-        summary = {**summary, **deployed.summary()}
-    if as_json:
-        emit_json(summary)
-        return
     from nmhw.report.network_text import render_network
 
-    click.echo(render_network(summary), nl=False)
-    if deployed is not None:
-        click.echo(deployed.report(), nl=False)
+    if options["chip_name"] is None:
+        refuse_options(_CHIP_ONLY, "without --chip", "--chip NAME (nmhw chips lists them)")
+    network = load_model(options)
+    summary: dict[str, Any] = describe_network(network)
+    text = render_network(summary)
+    if options["chip_name"] is not None:
+        deployed = deploy_model(network, options)
+        summary = {**summary, **deployed.summary()}
+        text += "\n" + deployed.report()
+    if options["as_json"]:
+        emit_json(summary)
+    else:
+        emit_text(text)

@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from nmhw.cli.options import meaning_options, output_options
-from nmhw.cli.output import emit_json, note
+from nmhw.cli.options import (
+    input_options,
+    mapping_options,
+    meaning_options,
+    output_options,
+)
+from nmhw.cli.output import emit_json, emit_text, note
+
+_PASSED_ON = ("readout", "layout", "encode", "n_steps", "metric", "pace", "backend")
 
 
 @click.command("compare")
 @click.argument("model")
 @click.option("--chips", "names", required=True, metavar="A,B,...", help="Chip names or files.")
-@click.option("--input", "input_path", metavar="FILE", required=True, help=".npy, .npz or NIRData.")
-@click.option("--labels", "labels_path", metavar="FILE", help="Class per sample (.npy).")
-@click.option("--readout", metavar="RULE")
-@click.option("--encode", metavar="CODE")
-@click.option("--steps", "n_steps", type=int, metavar="T")
+@input_options
 @meaning_options
+@mapping_options
+@click.option(
+    "--pace", metavar="PACE", help="free, realtime or period=1ms.  [default: each chip's]"
+)
+@click.option(
+    "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
+)
 @output_options
-def command(
-    model: str,
-    names: str,
-    input_path: str,
-    labels_path: str | None,
-    readout: str | None,
-    encode: str | None,
-    n_steps: int | None,
-    profile: str | None,
-    dt: str | None,
-    settings: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Run MODEL on every chip of a comma-separated list and print one table."""
     from nmhw.api.comparison import compare
-    from nmhw.cli.prepare import load_events, load_labels, load_model
+    from nmhw.cli.prepare import load_calibration, load_data, load_model
     from nmhw.report.compare_text import render_comparison
 
-    network = load_model(model, profile, dt, settings)
+    network = load_model(options)
+    data, labels = load_data(options)
     rows = compare(
         network,
-        [name.strip() for name in names.split(",") if name.strip()],
-        load_events(input_path),
-        load_labels(labels_path),
-        readout=readout,
-        encode=encode,
-        n_steps=n_steps,
-        progress=lambda name: note(f"{network.name} on {name} ...", quiet),
+        [name.strip() for name in options["names"].split(",") if name.strip()],
+        data,
+        labels,
+        calibration=load_calibration(network, options),
+        allow=options["allow"],
+        seed=options["seed"],
+        progress=lambda name: note(f"{network.name} on {name} ...", options["quiet"]),
+        **{key: options[key] for key in _PASSED_ON},
     )
-    if as_json:
+    if options["as_json"]:
         emit_json(rows)
     else:
-        click.echo(render_comparison(model, rows), nl=False)
+        emit_text(render_comparison(options["model"], rows))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -22,6 +24,8 @@ VERBS = {
     "report": ("nmhw.cli.report", "Render or re-price a saved run."),
     "chips": ("nmhw.cli.chips", "List chips, or show one with every source."),
 }
+
+BAD_INPUT, BUG, INTERRUPTED = 2, 1, 130
 
 
 class LazyGroup(click.Group):
@@ -53,12 +57,16 @@ class LazyGroup(click.Group):
         name = args[0] if args else ""
         if name and name not in VERBS and not name.startswith("-"):
             close = difflib.get_close_matches(name, VERBS, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            ctx.fail(f"no such verb {name!r}{hint}")
+            hint = f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(VERBS)
+            ctx.fail(f"no such verb {name!r}; {hint}")
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="VERB [ARGS]...",
+)
 @click.version_option(__version__, prog_name="nmhw")
 def cli() -> None:
     """Does a trained spiking network fit a chip, does it still work, what does it cost?
@@ -68,27 +76,66 @@ def cli() -> None:
     """
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code.
 
     A user's mistake ends in one message and no traceback; with ``--json`` it is also an object
     on stdout.
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    _print_any_name()
     try:
         outcome: Any = cli.main(arguments, prog_name="nmhw", standalone_mode=False)
+        sys.stdout.flush()
         return outcome if isinstance(outcome, int) else 0
     except NmhwError as error:
-        if "--json" in arguments:
-            click.echo(json.dumps(error.to_dict(), indent=1))
-        click.echo(f"nmhw: {error}", err=True)
-        return error.exit_code
+        return _fail(str(error), error.to_dict(), as_json)
     except click.ClickException as error:
+        if as_json:
+            _print_error({"error": "UsageError", "what": error.format_message()}, BAD_INPUT)
         error.show()
-        return 2
+        return BAD_INPUT
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("nmhw: interrupted", err=True)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+        return INTERRUPTED
+    except MemoryError as error:
+        what = "this does not fit into the memory of this machine"
+        return _fail(f"{what} ({error})", {"error": "MemoryError", "what": what}, as_json)
+    except BrokenPipeError:  # the reader went away (| head): nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        return _report_bug(error, as_json)
+
+
+def _print_any_name() -> None:
+    """Escape what a terminal's encoding cannot show instead of failing on a name."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _fail(text: str, record: dict[str, Any], as_json: bool) -> int:
+    code = int(record.get("exit_code", BAD_INPUT))
+    if as_json:
+        _print_error(record, code)
+    click.echo(f"nmhw: {text}", err=True)
+    return code
+
+
+def _print_error(record: dict[str, Any], exit_code: int) -> None:
+    fields = dict.fromkeys(("got", "limit", "where", "hint", "rule"))
+    click.echo(json.dumps({**fields, **record, "exit_code": exit_code}, indent=1))
+
+
+def _report_bug(error: Exception, as_json: bool) -> int:
+    import traceback
+
+    what = f"{type(error).__name__}: {error}"
+    if as_json:
+        _print_error({"error": "Bug", "what": what}, BUG)
+    click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo("nmhw: this is a bug in nmhw; please report the lines above", err=True)
+    return BUG

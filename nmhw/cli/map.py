@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from nmhw.cli.options import mapping_options, meaning_options, output_options
-from nmhw.cli.output import emit_json, note
+from nmhw.cli.output import emit_json, emit_text, note
 
 
 @click.command("map")
@@ -15,30 +17,19 @@ from nmhw.cli.output import emit_json, note
 @meaning_options
 @mapping_options
 @output_options
-def command(
-    model: str,
-    chip_name: str,
-    output: str | None,
-    profile: str | None,
-    dt: str | None,
-    settings: tuple[str, ...],
-    calibration: str | None,
-    allow: tuple[str, ...],
-    seed: int,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Quantize and map MODEL; print layer and core tables."""
+def command(**options: Any) -> None:
+    """Quantize and map MODEL; print layer and core tables.
+
+    'nmhw run --mapping FILE' uses the mapping again; give it the same --calibration, --profile
+    and --allow, because they decide the integers.
+    """
     from nmhw.cli.prepare import deploy_model, load_model
 
-    network = load_model(model, profile, dt, settings)
-    deployed = deploy_model(network, chip_name, calibration, allow, seed, quiet)
-    if output is not None:
-        from nmhw.io.mapping_file import save_mapping
-
-        save_mapping(deployed.mapping, output)
-        note(f"wrote {output}", quiet)
-    if as_json:
+    deployed = deploy_model(load_model(options), options)
+    if options["output"] is not None:
+        deployed.save(options["output"])
+        note(f"wrote {options['output']}", options["quiet"])
+    if options["as_json"]:
         emit_json(deployed.summary())
     else:
-        click.echo(deployed.report(), nl=False)
+        emit_text(deployed.report())

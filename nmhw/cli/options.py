@@ -12,6 +12,9 @@ from nmhw.values.profile import Profile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: Fields of a profile that --set does not take: dt has an option of its own.
+_NOT_SET = ("name", "dt_s")
+
 
 def _apply(function: F, decorators: list[Callable[[Any], Any]]) -> F:
     decorated: Any = function
@@ -22,37 +25,67 @@ def _apply(function: F, decorators: list[Callable[[Any], Any]]) -> F:
 
 def meaning_options(function: F) -> F:
     """Add --profile, --dt and --set."""
+    name = "How the framework executes it: snntorch, norse, sinabs, lava..."
+    field = "Override a field of the profile, e.g. reset=subtract. Repeatable."
     return _apply(
         function,
         [
-            click.option(
-                "--profile", metavar="NAME", help="Meaning of the file: snntorch, norse..."
-            ),
-            click.option("--dt", "dt", metavar="TIME", help="Step length, e.g. 1ms or 1e-4."),
-            click.option(
-                "--set",
-                "settings",
-                multiple=True,
-                metavar="FIELD=VALUE",
-                help="Override a profile field.",
-            ),
+            click.option("--profile", metavar="NAME", help=name),
+            click.option("--dt", metavar="TIME", help="Step length, e.g. 1ms or 1e-4 (seconds)."),
+            click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help=field),
         ],
     )
 
 
 def mapping_options(function: F) -> F:
     """Add --calibration, --allow and --seed."""
+    samples = "Input samples for state ranges and rates; not the evaluated ones."
+    field = "Accept what the chip does instead of this field of the profile. Repeatable."
+    seed = click.IntRange(0, 2**63 - 1)
     return _apply(
         function,
         [
-            click.option("--calibration", metavar="FILE", help="Input samples for state ranges."),
+            click.option("--calibration", metavar="FILE", help=samples),
+            click.option("--allow", multiple=True, metavar="FIELD", help=field),
             click.option(
-                "--allow",
-                multiple=True,
-                metavar="FIELD",
-                help="Accept a mismatch as approximation.",
+                "--seed", type=seed, default=0, metavar="N", help="Root seed.  [default: 0]"
             ),
-            click.option("--seed", type=int, default=0, show_default=True, help="Root seed."),
+        ],
+    )
+
+
+def input_options(function: F) -> F:
+    """Add --input, --labels, --readout, --metric, --encode, --steps and --layout."""
+    return _apply(
+        function,
+        [
+            click.option("--input", "input_path", metavar="FILE", required=True,
+                         help="Spikes: .npy, .npz or NIRData (HDF5)."),
+            click.option("--labels", "labels_path", metavar="FILE",
+                         help="Class per sample, or targets (.npy, .npz)."),
+            click.option("--readout", metavar="RULE",
+                         help="count, first-spike, v-last, v-max, v-mean, population(K)."),
+            click.option("--metric", default="accuracy", metavar="NAME",
+                         help="accuracy, top-K, mse or r2.  [default: accuracy]"),
+            click.option("--encode", metavar="CODE",
+                         help="Make spikes of analog input: rate, latency, delta, accumulate."),
+            click.option("--steps", "n_steps", type=click.IntRange(1), metavar="T",
+                         help="Steps for --encode."),
+            click.option("--layout", default="auto", metavar="ORDER",
+                         help="NT (samples first) or TN (time first).  [default: auto]"),
+        ],
+    )  # fmt: skip
+
+
+def price_options(function: F) -> F:
+    """Add --pace and --costs."""
+    table = "Cost table of the chip; none = unpriced.  [default: the chip's]"
+    pace = "free, realtime or period=1ms.  [default: the chip's]"
+    return _apply(
+        function,
+        [
+            click.option("--pace", metavar="PACE", help=pace),
+            click.option("--costs", metavar="TABLE", help=table),
         ],
     )
 
@@ -66,6 +99,31 @@ def output_options(function: F) -> F:
             click.option("-q", "--quiet", is_flag=True, help="No progress, no talk on stderr."),
         ],
     )
+
+
+def given_options(names: dict[str, str]) -> list[str]:
+    """Return those of the options that stand on the command line.
+
+    Parameters
+    ----------
+    names : mapping of parameter name to option as the user writes it
+    """
+    context = click.get_current_context()
+    source = click.core.ParameterSource.COMMANDLINE
+    return [text for name, text in names.items() if context.get_parameter_source(name) == source]
+
+
+def refuse_options(names: dict[str, str], because: str, hint: str) -> None:
+    """Refuse options that would be ignored.
+
+    Raises
+    ------
+    UsageError
+        Naming those that stand on the command line.
+    """
+    given = given_options(names)
+    if given:
+        raise UsageError(f"this option has no effect {because}", got=", ".join(given), hint=hint)
 
 
 def parse_dt(text: str | None) -> float | None:
@@ -85,12 +143,17 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     UsageError
         For a pair without ``=`` or a field that a profile does not have.
     """
+    known = [field for field in Profile.__dataclass_fields__ if field not in _NOT_SET]
     parsed: dict[str, Any] = {}
     for pair in settings:
         field, equals, text = pair.partition("=")
-        if not equals or field not in Profile.__dataclass_fields__:
-            known = ", ".join(Profile.__dataclass_fields__)
-            raise UsageError("--set needs a profile field", got=repr(pair), hint=known)
+        if field == "dt_s":
+            raise UsageError("dt is no setting", got=repr(pair), hint="--dt 1ms")
+        if not equals or field not in known:
+            hint = "one of " + ", ".join(known)
+            raise UsageError("--set needs a profile field", got=repr(pair), hint=hint)
+        if field in parsed:
+            raise UsageError("set twice", got=repr(pair), where=field)
         parsed[field] = _convert(text)
     return parsed
 
@@ -98,9 +161,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 def _convert(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        return int(text)
+    except ValueError:
+        return text

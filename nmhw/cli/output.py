@@ -18,6 +18,11 @@ def emit_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=1, allow_nan=False))
 
 
+def emit_text(text: str) -> None:
+    """Print a report on stdout."""
+    click.echo(text, nl=False)
+
+
 def note(text: str, quiet: bool = False) -> None:
     """Print one line on stderr."""
     if not quiet:
@@ -26,9 +31,9 @@ def note(text: str, quiet: bool = False) -> None:
 
 @contextmanager
 def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress | None]:
-    """Yield a callable(done, total) that moves a bar on stderr; None when not on a terminal.
+    """Yield a callable(samples done, samples) that moves a bar on stderr; None off a terminal.
 
-    The bar shows the number of samples, elapsed and remaining time.
+    The bar shows samples, elapsed and remaining time.
     """
     if quiet or not sys.stderr.isatty():
         note(label + " ...", quiet)
@@ -45,9 +50,10 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress | None]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("samples"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -1,64 +1,98 @@
-"""From command-line words to a network, inputs and a deployment."""
+"""From command-line words to a network, inputs, a deployment and a run."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from nmhw.api.deployment import Deployment, deploy
+from nmhw.api.reading import chip as load_chip
 from nmhw.api.reading import load
+from nmhw.api.run import Run
 from nmhw.cli.options import parse_dt, parse_settings
-from nmhw.cli.output import note
+from nmhw.cli.output import emit_json, emit_text, note, progress_bar
 from nmhw.values.network import Network
 
-
-def load_model(
-    model: str, profile: str | None, dt: str | None, settings: tuple[str, ...]
-) -> Network:
-    """Read MODEL with the meaning options of the command line."""
-    return load(model, profile, dt_s=parse_dt(dt), **parse_settings(settings))
+Options = Mapping[str, Any]
 
 
-def load_events(path: str) -> Any:
-    """Read an input file (.npy, .npz, NIRData)."""
-    from nmhw.io.event_file import read_events
-
-    return read_events(path)
-
-
-def load_labels(path: str | None) -> Any:
-    """Read a label file; None when there is none (an .npz input may carry its own)."""
-    if path is None:
-        return None
-    from nmhw.io.event_file import read_labels
-
-    return read_labels(path)
+def load_model(options: Options) -> Network:
+    """Read MODEL with --profile, --dt and --set."""
+    settings = parse_settings(options["settings"])
+    return load(options["model"], options["profile"], dt_s=parse_dt(options["dt"]), **settings)
 
 
-def deploy_model(
-    network: Network,
-    chip_name: str,
-    calibration: str | None,
-    allow: tuple[str, ...],
-    seed: int,
-    quiet: bool,
-    mapping_path: str | Path | None = None,
-    encode: str | None = None,
-) -> Deployment:
-    """Quantize and map with the mapping options of the command line."""
-    from nmhw.api.reading import chip as load_chip
+def load_data(options: Options) -> tuple[Any, Any]:
+    """Read --input and --labels; an .npz input may carry its own labels."""
+    from nmhw.io.event_file import read_events, read_labels
 
-    spec = load_chip(chip_name)
-    samples = None
-    if calibration is not None:
-        from nmhw.api.inputs import prepare_inputs
+    path = options["labels_path"]
+    return read_events(options["input_path"]), None if path is None else read_labels(path)
 
-        data = load_events(calibration)
-        samples = prepare_inputs(network, data, encode=encode, seed=seed).events
-    mapping = None
-    if mapping_path is not None:
+
+def deploy_model(network: Network, options: Options) -> Deployment:
+    """Quantize and map with --chip, --mapping, --calibration, --allow and --seed."""
+    mapping, chip_name = options.get("mapping_path"), options["chip_name"]
+    if mapping is not None:
         from nmhw.io.mapping_file import load_mapping
 
-        mapping = load_mapping(mapping_path)
-    note(f"mapping {network.name} to {spec.name}", quiet)
-    return deploy(network, spec, calibration=samples, allow=allow, seed=seed, mapping=mapping)
+        mapping = load_mapping(mapping)
+        chip_name = chip_name or mapping.chip_name
+    spec = load_chip(chip_name)
+    samples = load_calibration(network, options)
+    verb = "mapping" if mapping is None else "using the mapping of"
+    note(f"{verb} {network.name} to {spec.name}", options["quiet"])
+    return deploy(
+        network,
+        spec,
+        calibration=samples,
+        allow=options["allow"],
+        seed=options["seed"],
+        mapping=mapping,
+    )
+
+
+def load_calibration(network: Network, options: Options) -> Any:
+    """Read --calibration as the input is read, encoder included."""
+    if options["calibration"] is None:
+        return None
+    from nmhw.api.inputs import prepare_inputs
+    from nmhw.io.event_file import read_events
+
+    data = read_events(options["calibration"])
+    return prepare_inputs(
+        network,
+        data,
+        layout=options.get("layout", "auto"),
+        encode=options.get("encode"),
+        n_steps=options.get("n_steps"),
+        seed=options["seed"],
+    ).events
+
+
+def run_with_progress(
+    deployed: Deployment, data: Any, labels: Any, options: Options, started: float, **more: Any
+) -> Run:
+    """Execute with a progress bar; ``started`` = when the command began to read its files."""
+    from nmhw.sim.backends import will_compile
+
+    backend, quiet = options["backend"], options["quiet"]
+    loaded = time.perf_counter() - started - sum(deployed.wall_s.values())
+    if will_compile(backend):
+        note("compiling kernels, once; they are cached afterwards", quiet)
+    with progress_bar(f"running {backend}", quiet) as progress:
+        run = deployed.run(data, labels, backend=backend, progress=progress, **more)
+    run.wall_s["load"] = max(loaded, 0.0)
+    return run
+
+
+def finish(run: Run, options: Options) -> None:
+    """Save with -o, then print the report or its JSON."""
+    if options["output"] is not None:
+        run.save(options["output"])
+        note(f"saved to {options['output']}", options["quiet"])
+    if options["as_json"]:
+        emit_json(run.to_json())
+    else:
+        emit_text(run.report())

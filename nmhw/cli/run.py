@@ -2,106 +2,95 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 
-from nmhw.cli.options import mapping_options, meaning_options, output_options
-from nmhw.cli.output import emit_json, note, progress_bar
+from nmhw.cli.options import (
+    input_options,
+    mapping_options,
+    meaning_options,
+    output_options,
+    price_options,
+    refuse_options,
+)
+from nmhw.cli.output import emit_json, emit_text, progress_bar
+from nmhw.errors import UsageError
+
+_CHIP_ONLY = {
+    "chip_name": "--chip",
+    "mapping_path": "--mapping",
+    "backend": "--backend",
+    "pace": "--pace",
+    "costs": "--costs",
+    "calibration": "--calibration",
+    "allow": "--allow",
+    "output": "--output",
+    "keep_spikes": "--keep-spikes",
+    "readout_on_host": "--readout-on-host",
+    "compare_float": "--no-float",
+}
+_PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "metric", "continuous")
+_CHIP_PASSED_ON = ("pace", "costs", "keep_spikes", "readout_on_host", "compare_float")
 
 
 @click.command("run")
 @click.argument("model")
 @click.option("--chip", "chip_name", metavar="CHIP", help="Chip name or .toml file.")
-@click.option("--input", "input_path", metavar="FILE", required=True, help=".npy, .npz or NIRData.")
-@click.option("--labels", "labels_path", metavar="FILE", help="Class per sample (.npy).")
 @click.option("--float", "float_only", is_flag=True, help="Run the float network, no chip.")
-@click.option("--backend", default="numba", show_default=True, help="numba or reference.")
-@click.option("--mapping", "mapping_path", metavar="FILE", help="Use a mapping written by 'map'.")
-@click.option("--readout", metavar="RULE", help="count, first-spike, v-last, v-max, v-mean...")
-@click.option("--pace", metavar="PACE", help="free, realtime or period=1ms.")
-@click.option("--costs", metavar="TABLE", help="Cost table of the chip; none = unpriced.")
-@click.option("--probe", "probes", multiple=True, metavar="POP:VAR[:every=K]")
-@click.option("--encode", metavar="CODE", help="rate, latency, delta or accumulate.")
-@click.option("--steps", "n_steps", type=int, metavar="T", help="Steps for --encode.")
-@click.option("--layout", default="auto", show_default=True, help="auto, NT or TN.")
-@click.option("--metric", default="accuracy", show_default=True)
-@click.option("-o", "--output", metavar="DIR", help="Save the run here.")
-@click.option("--keep-spikes", type=int, default=10**8, show_default=True, metavar="N")
+@input_options
 @meaning_options
+@click.option("--mapping", "mapping_path", metavar="FILE", help="Use a mapping of 'nmhw map -o'.")
 @mapping_options
+@price_options
+@click.option(
+    "--probe", "probes", multiple=True, metavar="POP:VAR[:every=K]",
+    help="Record v (or u) of a population. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
+)
+@click.option("--continuous", is_flag=True, help="Keep state from sample to sample.")
+@click.option("--readout-on-host", is_flag=True, help="Allow v-* where the chip cannot read v out.")
+@click.option(
+    "--no-float", "compare_float", is_flag=True, default=True, flag_value=False,
+    help="Do not run the float network for comparison.",
+)  # fmt: skip
+@click.option("-o", "--output", metavar="DIR", help="Save the run here.")
+@click.option(
+    "--keep-spikes", type=click.IntRange(0), default=10**8, metavar="N",
+    help="Beyond N spikes keep only those of the outputs.  [default: 1e8]",
+)  # fmt: skip
 @output_options
-def command(
-    model: str,
-    chip_name: str | None,
-    input_path: str,
-    labels_path: str | None,
-    float_only: bool,
-    backend: str,
-    mapping_path: str | None,
-    readout: str | None,
-    pace: str | None,
-    costs: str | None,
-    probes: tuple[str, ...],
-    encode: str | None,
-    n_steps: int | None,
-    layout: str,
-    metric: str,
-    output: str | None,
-    keep_spikes: int,
-    profile: str | None,
-    dt: str | None,
-    settings: tuple[str, ...],
-    calibration: str | None,
-    allow: tuple[str, ...],
-    seed: int,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Execute MODEL on a chip and report accuracy, energy and latency."""
-    from nmhw.cli.prepare import deploy_model, load_events, load_labels, load_model
-    from nmhw.errors import UsageError
+    from nmhw.cli.prepare import deploy_model, finish, load_data, load_model, run_with_progress
 
-    network = load_model(model, profile, dt, settings)
-    data = load_events(input_path)
-    labels = load_labels(labels_path)
-    common: dict[str, Any] = {
-        "readout": readout,
-        "probes": probes,
-        "layout": layout,
-        "encode": encode,
-        "n_steps": n_steps,
-        "metric": metric,
-    }
-    if float_only:
-        _run_float(network, data, labels, common, seed, as_json)
-        return
-    if chip_name is None:
+    if options["float_only"]:
+        refuse_options(_CHIP_ONLY, "with --float", "leave it out, or leave --float out")
+    elif options["chip_name"] is None and options["mapping_path"] is None:
         raise UsageError("run needs a chip", hint="--chip NAME (nmhw chips lists them) or --float")
-    deployed = deploy_model(
-        network, chip_name, calibration, allow, seed, quiet, mapping_path, encode
-    )
-    with progress_bar(f"running {backend}", quiet) as progress:
-        run = deployed.run(
-            data, labels, backend=backend, pace=pace, costs=costs, progress=progress, **common
-        )
-    if output is not None:
-        run.save(output, keep_spikes=keep_spikes)
-        note(f"saved to {output}", quiet)
-    if as_json:
-        emit_json(run.to_json())
-    else:
-        click.echo(run.report(), nl=False)
+    started = time.perf_counter()
+    network = load_model(options)
+    data, labels = load_data(options)
+    passed_on = {key: options[key] for key in _PASSED_ON}
+    if options["float_only"]:
+        _run_float(network, data, labels, passed_on, options)
+        return
+    deployed = deploy_model(network, options)
+    passed_on |= {key: options[key] for key in _CHIP_PASSED_ON}
+    finish(run_with_progress(deployed, data, labels, options, started, **passed_on), options)
 
 
 def _run_float(
-    network: Any, data: Any, labels: Any, common: dict[str, Any], seed: int, as_json: bool
+    network: Any, data: Any, labels: Any, passed_on: dict[str, Any], options: dict[str, Any]
 ) -> None:
     from nmhw.api.float_run import run_float
-    from nmhw.report.network_text import render_float_run
 
-    outcome = run_float(network, data, labels, seed=seed, **common)
-    if as_json:
-        emit_json(outcome.summary())
+    with progress_bar("running in float", options["quiet"]):
+        outcome = run_float(network, data, labels, seed=options["seed"], **passed_on)
+    if options["as_json"]:
+        emit_json(outcome.to_json())
     else:
-        click.echo(render_float_run(outcome.summary()), nl=False)
+        emit_text(outcome.report())

@@ -1,60 +1,87 @@
 """RunResult to HDF5 and back: same result, same bytes; spikes as flat integer arrays.
 
-Layout (``result.h5``): attribute ``nmhw`` = JSON with format version, backend and sizes; groups
-``spikes/<k>``, ``probes/<k>``, ``totals/<k>`` and ``counters`` with their names as attributes
-(NIR names may hold characters that HDF5 paths may not).
+Layout: ``meta`` = JSON text as bytes (format, sizes, every name, the counters' numbers); numbered
+groups ``spikes/<k>`` (sample, step, index and, for graded events, value), ``probes/<k>`` (steps,
+values), ``totals/<k>``, ``core_totals/<k>`` and ``core_steps/<k>`` in the order of the names in
+``meta``, because names of populations may hold characters that HDF5 paths may not; ``cores``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from nmhw.errors import ResultFileError
 from nmhw.io.atomic import replacing
+from nmhw.io.hdf5_dataset import DatasetEntry, Hdf5Limits
+from nmhw.io.hdf5_guard import GuardedFile, open_guarded
 from nmhw.values.events import SpikeEvents
 from nmhw.values.result import Counters, ProbeData, RunResult
 
-FORMAT = 1
-_COUNTER_MAPS = (
-    "synops_by_projection",
-    "spikes_by_population",
-    "events_by_input",
-    "saturations",
-)
+FORMAT = 2
+
+#: Counters per step are large and mostly zero; gzip reaches at most 1032 to 1.
+LIMITS = Hdf5Limits(max_bytes=32 << 30, max_inflation=1100)
+
+_COUNTER_MAPS = ("synops_by_projection", "spikes_by_population", "events_by_input", "saturations")
+_COUNTER_NUMBERS = ("n_samples", "n_steps", "connections", "n_tiles", "n_chips", "is_continuous")
+_EVENT_COLUMNS = ("sample", "step", "index")
+
+Array = NDArray[Any]
+Meta = dict[str, Any]
 
 
-def save_result(result: RunResult, path: str | Path, keep_spikes: int = 10**8) -> None:
-    """Write a result; populations' events are left out when all together exceed ``keep_spikes``."""
-    n_events = sum(len(events) for events in result.spikes.values())
-    kept = result.spikes if n_events <= keep_spikes else {}
+def save_result(
+    result: RunResult,
+    path: str | Path,
+    keep_spikes: int = 10**8,
+    outputs: Collection[str] = (),
+) -> None:
+    """Write a result; an existing file is replaced only by a complete one.
+
+    Parameters
+    ----------
+    keep_spikes : int
+        When there are more events than this, only those of ``outputs`` are written.
+
+    Raises
+    ------
+    UsageError
+        When the folder cannot be written.
+    """
+    kept = dict(result.spikes)
+    if sum(len(events) for events in kept.values()) > keep_spikes:
+        kept = {name: events for name, events in kept.items() if name in outputs}
+    meta: Meta = {
+        "format": FORMAT,
+        "backend": result.backend,
+        "n_samples": result.n_samples,
+        "n_steps": result.n_steps,
+        "drain_steps": result.drain_steps,
+        "depths": dict(result.depths),
+        "spikes": [_event_meta(name, events) for name, events in kept.items()],
+        "probes": [[p.population, p.variable] for p in result.probes.values()],
+        "totals": list(result.spike_totals),
+        "counters": None if result.counters is None else _counter_meta(result.counters),
+    }
     with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        meta = {
-            "format": FORMAT,
-            "backend": result.backend,
-            "n_samples": result.n_samples,
-            "n_steps": result.n_steps,
-            "drain_steps": result.drain_steps,
-            "depths": dict(result.depths),
-            "spikes_kept": n_events <= keep_spikes,
-        }
-        file.attrs["nmhw"] = json.dumps(meta, sort_keys=True)
-        for name, events in kept.items():
-            _save_events(_new_group(file, "spikes", name), events)
-        for (population, variable), probe in result.probes.items():
-            group = _new_group(file, "probes", population)
-            group.attrs["variable"] = variable
-            _save_array(group, "steps", probe.steps)
-            _save_array(group, "values", probe.values)
-        for name, totals in result.spike_totals.items():
-            _save_array(_new_group(file, "totals", name), "spikes", totals)
+        text = json.dumps(meta, sort_keys=True, ensure_ascii=True).encode("ascii")
+        _write(file, "meta", np.frombuffer(text, np.uint8))
+        for k, events in enumerate(kept.values()):
+            _write_events(file, f"spikes/{k}", events)
+        for k, probe in enumerate(result.probes.values()):
+            _write(file, f"probes/{k}/steps", probe.steps)
+            _write(file, f"probes/{k}/values", probe.values)
+        for k, totals in enumerate(result.spike_totals.values()):
+            _write(file, f"totals/{k}", totals)
         if result.counters is not None:
-            _save_counters(file.create_group("counters"), result.counters)
+            _write_counters(file, result.counters)
 
 
 def load_saved_result(path: str | Path) -> RunResult:
@@ -63,103 +90,175 @@ def load_saved_result(path: str | Path) -> RunResult:
     Raises
     ------
     ResultFileError
-        When the file is missing, not HDF5, of another format version, or incomplete.
+        When the file is missing, damaged, of another format version, or contradicts itself.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            meta = json.loads(file.attrs["nmhw"])
-            if meta["format"] != FORMAT:
-                hint = "run it again with this version"
-                raise ResultFileError(
-                    "unknown result format", got=meta["format"], limit=FORMAT, hint=hint
-                )
-            return _load(file, meta)
-    except FileNotFoundError as error:
-        raise ResultFileError("no such result", got=str(path)) from error
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, ResultFileError):
-            raise
-        raise ResultFileError(
-            "not a complete nmhw result", got=str(error) or type(error).__name__, where=str(path)
-        ) from error
+    name = Path(path).name
+    with open_guarded(path, LIMITS, ResultFileError) as file:
+        reader = _Reader(file, name)
+        try:
+            return _build(reader, reader.meta())
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, ResultFileError):
+                raise
+            raise reader.damaged(str(error) or type(error).__name__) from error
 
 
-def _load(file: h5py.File, meta: Mapping[str, Any]) -> RunResult:
-    spikes = {n: _load_events(g) for n, g in _groups(file, "spikes")}
-    probes = {
-        (name, str(g.attrs["variable"])): ProbeData(
-            name, str(g.attrs["variable"]), g["steps"][()], g["values"][()]
-        )
-        for name, g in _groups(file, "probes")
+def _event_meta(name: str, events: SpikeEvents) -> Meta:
+    return {
+        "name": name,
+        "shape": [int(n) for n in events.shape],
+        "n_steps": events.n_steps,
+        "is_graded": events.value is not None,
     }
-    return RunResult(
-        backend=meta["backend"],
-        n_samples=meta["n_samples"],
-        n_steps=meta["n_steps"],
-        drain_steps=meta["drain_steps"],
-        depths=meta["depths"],
-        spikes=spikes,
-        probes=probes,
-        counters=_load_counters(file["counters"]) if "counters" in file else None,
-        spike_totals={n: g["spikes"][()] for n, g in _groups(file, "totals")},
-    )
 
 
-def _save_counters(group: h5py.Group, counters: Counters) -> None:
-    meta = {name: dict(getattr(counters, name)) for name in _COUNTER_MAPS}
-    for name in ("n_samples", "n_steps", "connections", "n_tiles", "n_chips"):
-        meta[name] = int(getattr(counters, name))
-    group.attrs["meta"] = json.dumps(meta, sort_keys=True)
-    _save_array(group, "cores", counters.cores)
-    for kind, values in sorted(counters.totals.items()):
-        _save_array(group, f"totals/{kind}", values)
-    for kind, values in sorted((counters.steps or {}).items()):
-        _save_array(group, f"steps/{kind}", values)
+def _counter_meta(counters: Counters) -> Meta:
+    numbers = {name: int(getattr(counters, name)) for name in _COUNTER_NUMBERS}
+    maps = {n: {k: int(v) for k, v in getattr(counters, n).items()} for n in _COUNTER_MAPS}
+    steps = None if counters.steps is None else sorted(counters.steps)
+    return {**numbers, **maps, "totals": sorted(counters.totals), "steps": steps}
 
 
-def _load_counters(group: h5py.Group) -> Counters:
-    meta = json.loads(group.attrs["meta"])
-    steps = {k: d[()] for k, d in group["steps"].items()} if "steps" in group else None
-    totals = {k: d[()] for k, d in group["totals"].items()}
-    return Counters(cores=group["cores"][()], totals=totals, steps=steps, **meta)
-
-
-def _save_events(group: h5py.Group, events: SpikeEvents) -> None:
-    group.attrs["shape"] = list(events.shape)
-    group.attrs["n_samples"] = events.n_samples
-    group.attrs["n_steps"] = events.n_steps
-    for field in ("sample", "step", "index"):
-        _save_array(group, field, getattr(events, field))
+def _write_events(file: h5py.File, group: str, events: SpikeEvents) -> None:
+    for column in _EVENT_COLUMNS:
+        _write(file, f"{group}/{column}", getattr(events, column))
     if events.value is not None:
-        _save_array(group, "value", events.value)
+        _write(file, f"{group}/value", events.value)
 
 
-def _load_events(group: h5py.Group) -> SpikeEvents:
-    return SpikeEvents(
-        group["sample"][()],
-        group["step"][()],
-        group["index"][()],
-        int(group.attrs["n_samples"]),
-        int(group.attrs["n_steps"]),
-        tuple(int(n) for n in group.attrs["shape"]),
-        group["value"][()] if "value" in group else None,
-    )
+def _write_counters(file: h5py.File, counters: Counters) -> None:
+    _write(file, "cores", counters.cores)
+    for k, kind in enumerate(sorted(counters.totals)):
+        _write(file, f"core_totals/{k}", counters.totals[kind])
+    for k, kind in enumerate(sorted(counters.steps or {})):
+        _write(file, f"core_steps/{k}", (counters.steps or {})[kind])
 
 
-def _new_group(file: h5py.File, section: str, name: str) -> h5py.Group:
-    parent = file.require_group(section)
-    group = parent.create_group(f"{len(parent):04d}")
-    group.attrs["name"] = name
-    return group
-
-
-def _groups(file: h5py.File, section: str) -> list[tuple[str, h5py.Group]]:
-    if section not in file:
-        return []
-    return [(str(group.attrs["name"]), group) for group in file[section].values()]
-
-
-def _save_array(group: h5py.Group, name: str, values: np.ndarray[Any, Any]) -> None:
+def _write(file: h5py.File, name: str, values: Array) -> None:
     large = values.size > 1024
     options: dict[str, Any] = {"compression": "gzip", "compression_opts": 1} if large else {}
-    group.create_dataset(name, data=values, track_times=False, **options)
+    file.create_dataset(name, data=values, track_times=False, **options)
+
+
+def _build(reader: _Reader, meta: Meta) -> RunResult:
+    n_samples = _whole(meta["n_samples"], 1)
+    spikes = {}
+    for k, entry in enumerate(meta["spikes"]):
+        spikes[str(entry["name"])] = _events(reader, f"spikes/{k}", entry, n_samples)
+    probes = {}
+    for k, (population, variable) in enumerate(meta["probes"]):
+        probes[str(population), str(variable)] = ProbeData(
+            str(population),
+            str(variable),
+            reader.integers(f"probes/{k}/steps", 1),
+            reader.array(f"probes/{k}/values", 3),
+        )
+    totals = {str(n): reader.integers(f"totals/{k}", 1) for k, n in enumerate(meta["totals"])}
+    return RunResult(
+        backend=str(meta["backend"]),
+        n_samples=n_samples,
+        n_steps=_whole(meta["n_steps"], 1),
+        drain_steps=_whole(meta["drain_steps"]),
+        depths={str(n): _whole(depth) for n, depth in meta["depths"].items()},
+        spikes=spikes,
+        probes=probes,
+        counters=None if meta["counters"] is None else _counters(reader, meta["counters"]),
+        spike_totals=totals,
+    )
+
+
+def _events(reader: _Reader, group: str, entry: Meta, n_samples: int) -> SpikeEvents:
+    shape = tuple(_whole(n, 1) for n in entry["shape"])
+    n_steps = _whole(entry["n_steps"], 1)
+    limits = (n_samples, n_steps, int(np.prod(shape)))
+    columns = [reader.integers(f"{group}/{c}", 1, np.int32) for c in _EVENT_COLUMNS]
+    sample, step, index = columns
+    for column, limit in zip(columns, limits, strict=True):
+        outside = column.size and (column.min() < 0 or column.max() >= limit)
+        if outside or column.size != columns[0].size:
+            raise ValueError(f"events of {group} are out of range or differ in number")
+    value = reader.array(f"{group}/value", 1).astype(np.float64) if entry["is_graded"] else None
+    if value is not None and value.size != columns[0].size:
+        raise ValueError(f"events of {group} differ in number")
+    return SpikeEvents(sample, step, index, n_samples, n_steps, shape, value)
+
+
+def _counters(reader: _Reader, meta: Mapping[str, Any]) -> Counters:
+    cores = reader.integers("cores", 1)
+    totals = {
+        str(kind): reader.integers(f"core_totals/{k}", 1) for k, kind in enumerate(meta["totals"])
+    }
+    steps = None
+    if meta["steps"] is not None:
+        steps = {
+            str(kind): reader.integers(f"core_steps/{k}", 2, np.int32)
+            for k, kind in enumerate(meta["steps"])
+        }
+    numbers = {name: _whole(meta[name]) for name in _COUNTER_NUMBERS}
+    n_rows = numbers["n_samples"] * numbers["n_steps"]
+    shapes = {values.shape for values in (steps or {}).values()} - {(n_rows, cores.size)}
+    if shapes or {values.shape for values in totals.values()} - {(cores.size,)}:
+        raise ValueError("counters do not belong to the cores")
+    if min(numbers["n_samples"], numbers["n_steps"]) < 1:
+        raise ValueError("a run has samples and steps")
+    maps = {n: {str(k): _whole(v) for k, v in meta[n].items()} for n in _COUNTER_MAPS}
+    fields: dict[str, Any] = {**numbers, **maps}
+    fields["is_continuous"] = bool(fields["is_continuous"])
+    return Counters(cores=cores, totals=totals, steps=steps, **fields)
+
+
+def _whole(value: Any, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{value!r} is not a whole number >= {least}")
+    return value
+
+
+class _Reader:
+    """Datasets of a guarded file by path, of the type and number of axes that belong there."""
+
+    def __init__(self, file: GuardedFile, name: str) -> None:
+        self.file = file
+        self.name = name
+
+    def meta(self) -> Meta:
+        """Return the JSON text, of this format version."""
+        try:
+            meta = json.loads(self.array("meta", 1).astype(np.uint8).tobytes().decode("ascii"))
+            version = meta["format"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self.damaged("its meta text cannot be read") from error
+        if version != FORMAT:
+            raise ResultFileError(
+                "unknown result format",
+                got=version,
+                limit=FORMAT,
+                where=self.name,
+                hint="run it again with this version",
+                rule="result.format",
+            )
+        return dict(meta)
+
+    def array(self, path: str, n_axes: int) -> Array:
+        entry: Any = self.file.tree
+        for part in path.split("/"):
+            entry = entry.get(part) if isinstance(entry, dict) else None
+        if not isinstance(entry, DatasetEntry) or entry.kind != "number":
+            raise self.damaged(f"it has no numbers {path!r}")
+        if len(entry.shape) != n_axes:
+            raise self.damaged(f"{path!r} has the shape {entry.shape}")
+        return self.file.load(entry)
+
+    def integers(self, path: str, n_axes: int, dtype: Any = np.int64) -> Array:
+        values = self.array(path, n_axes)
+        if values.dtype.kind not in "iu":
+            raise self.damaged(f"{path!r} does not hold integers")
+        return values.astype(dtype, copy=False)
+
+    def damaged(self, reason: str) -> ResultFileError:
+        return ResultFileError(
+            "not a complete nmhw result",
+            got=reason,
+            where=self.name,
+            hint="run it again",
+            rule="result.incomplete",
+        )

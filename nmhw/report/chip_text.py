@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from nmhw.report.text import new_table, render
+from nmhw.report.layout import indented, new_table, render
 from nmhw.values.chip import ChipSpec, CostTable, Figure
 
 
@@ -27,17 +27,20 @@ def render_chip_list(rows: Sequence[Mapping[str, Any]]) -> str:
 def render_chip(chip: ChipSpec) -> str:
     """Return the whole sheet of one chip with the source of every number."""
     mesh = f"{chip.mesh.width}x{chip.mesh.height} tiles of {chip.mesh.cores_per_tile} cores"
-    head = [f"{chip.name}: {chip.title} (one {chip.describes}, {mesh}, pace {chip.pace})"]
-    head.append(f"  integers: {chip.arithmetic.claim}")
+    head = [
+        indented(f"{chip.name}: {chip.title} (one {chip.describes}, {mesh}, pace {chip.pace})", 0)
+    ]
+    head.append(indented(f"integers: {chip.arithmetic.claim}"))
     if chip.is_imaginary:
         head.append("  imaginary: none of its figures is a measurement")
     if not chip.is_executable:
-        head.append(f"  limits only: {chip.not_executable_because}")
-    head += [f"  note: {text}" for text in chip.notes]
+        head.append(indented(f"limits only: {chip.not_executable_because}"))
+    head += [indented(f"note: {text}") for text in chip.notes]
     parts: list[RenderableType] = [Text("\n".join(head)), _budgets(chip), _arithmetic(chip)]
     for table in chip.costs.values():
         parts += _costs(table, chip.default_costs)
-    parts.append(Text("\nSources\n" + "\n".join(f"  {k}: {v}" for k, v in chip.sources.items())))
+    sources = [indented(f"{key}: {text}") for key, text in chip.sources.items()]
+    parts.append(Text("\n".join(["\nSources", *sources])))
     return render(parts)
 
 
@@ -98,8 +101,8 @@ def _bounds(figure: Figure) -> str:
 
 
 def _figure_notes(costs: CostTable) -> list[str]:
-    notes = [f"  {note}" for note in costs.notes]
+    notes = [indented(note) for note in costs.notes]
     for kind, figure in (*costs.energy_pj.items(), *costs.latency_ns.items()):
         if figure.note:
-            notes.append(f"  {kind}: {figure.note}")
+            notes.append(indented(f"{kind}: {figure.note}"))
     return notes

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from nmhw.report.quantity import format_quantity
-from nmhw.report.text import new_table, render
+from nmhw.report.layout import indented, new_table, render
+from nmhw.values.units import format_percent, format_si
 
 
 def render_comparison(model: str, rows: Iterable[dict[str, Any]]) -> str:
@@ -18,17 +18,21 @@ def render_comparison(model: str, rows: Iterable[dict[str, Any]]) -> str:
     table = new_table(f"{model} on several chips", columns)
     reasons = []
     for row in rows:
-        if not row["fits"]:
-            table.add_row(row["chip"], "no", "-", "-", "-", "-", "-")
-            reasons.append(f"{row['chip']}: {row['reason']}")
-            continue
-        accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} %"
-        energy = format_quantity(row["energy_per_sample_j"], "J", "unpriced")
-        if row["is_lower_bound"] and row["energy_per_sample_j"] is not None:
-            energy = f">= {energy}"
-        time = format_quantity(row["latency_per_sample_s"], "s", "unpriced")
-        table.add_row(row["chip"], "yes", str(row["n_cores"]), accuracy, energy, time, row["pace"])
+        table.add_row(row["chip"], "yes" if row["fits"] else "no", *_cells(row))
+        if row["reason"] is not None:
+            reasons.append(indented(f"{row['chip']}: {row['reason']}", 0))
     parts: list[RenderableType] = [table]
     if reasons:
         parts.append(Text("\n".join(["", *reasons])))
     return render(parts)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    cores = "-" if row["n_cores"] is None else f"{row['n_cores']:,}"
+    if row["reason"] is not None:
+        return [cores, "-", "-", "-", "-"]
+    energy = format_si(row["energy_per_sample_j"], "J")
+    if row["is_lower_bound"] and row["energy_per_sample_j"] is not None:
+        energy = f">= {energy}"
+    time = format_si(row["latency_per_sample_s"], "s")
+    return [cores, format_percent(row["accuracy"]), energy, time, row["pace"]]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from nmhw.errors import MissingExtraError
-from nmhw.report.quantity import format_count, format_quantity
+from nmhw.report.layout import LONGEST_COUNT
+from nmhw.report.text import accuracy_lines
+from nmhw.report.text_prices import TIMES, energy_headline, energy_notes
+from nmhw.values.units import format_count, format_percent, format_si
 
 
 def render_html(summary: dict[str, Any]) -> str:
@@ -19,7 +22,7 @@ def render_html(summary: dict[str, Any]) -> str:
     try:
         import jinja2
     except ImportError as error:
-        hint = "pip install 'nmhw[report]'"
+        hint = "pip install jinja2"
         raise MissingExtraError("HTML reports need jinja2", hint=hint) from error
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nmhw.report", "."),
@@ -28,10 +31,18 @@ def render_html(summary: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["quantity"] = format_quantity
-    environment.filters["count"] = format_count
+    environment.filters["si"] = format_si
+    environment.filters["count"] = lambda count: format_count(count, LONGEST_COUNT)
+    environment.filters["percent"] = format_percent
     template = environment.get_template("report.html.j2")
-    return template.render(s=summary, bars=_energy_bars(summary))
+    return template.render(
+        s=summary,
+        headline=_capitalized(energy_headline(summary)),
+        bars=_energy_bars(summary),
+        energy_notes=energy_notes(summary),
+        times=TIMES,
+        accuracy=accuracy_lines(summary),
+    )
 
 
 def _energy_bars(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,3 +54,8 @@ def _energy_bars(summary: dict[str, Any]) -> list[dict[str, Any]]:
     priced = [(label, value) for label, value in parts.items() if value]
     priced.sort(key=lambda part: -part[1])
     return [{"label": k, "energy_j": v, "percent": 100 * v / total} for k, v in priced]
+
+
+def _capitalized(text: str) -> str:
+    """Capitalize the first letter alone: units keep theirs."""
+    return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""The summary of a run: one JSON-ready dict that reports and ``--json`` render from."""
+"""The summary of a mapping and of a run: one JSON-ready dict that every report renders from."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from nmhw.errors import UsageError
 from nmhw.values.chip import ChipSpec
 from nmhw.values.connectivity import count_synapses
-from nmhw.values.cost import EnergyBreakdown, LatencyBreakdown
 from nmhw.values.mapping import Mapping
 from nmhw.values.notice import Notice
 from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation
 from nmhw.values.result import Counters, RunResult
+
+#: A population that fires in this share of all steps carries no information.
+_ALWAYS = 0.95
 
 
 def summarize_mapping(
@@ -33,15 +36,22 @@ def summarize_mapping(
         "mapping": {key: _plain(value) for key, value in sorted(mapping.metrics.items())},
         "layers": [_layer(quantized, mapping, p) for p in quantized.populations],
         "utilization": summarize_utilization(mapping),
+        "cores": summarize_cores(mapping, chip),
         "notices": [notice_dict(n) for n in (*quantized.notices, *mapping.notices)],
     }
 
 
 def summarize_run(result: RunResult, quantized: QuantizedNetwork) -> dict[str, Any]:
-    """Return the counts of a chip run."""
+    """Return the counts of a chip run.
+
+    Raises
+    ------
+    UsageError
+        For a result without counters (a float run).
+    """
     counters = result.counters
     if counters is None:
-        return {"backend": result.backend, "n_samples": result.n_samples, "n_steps": result.n_steps}
+        raise UsageError("this run has no counters to report", got=result.backend)
     return {
         "backend": result.backend,
         "n_samples": result.n_samples,
@@ -58,64 +68,6 @@ def summarize_run(result: RunResult, quantized: QuantizedNetwork) -> dict[str, A
         "saturations": {k: int(v) for k, v in counters.saturations.items()},
         "activity": [_activity(p, counters, result) for p in quantized.populations],
         "notices": [notice_dict(n) for n in _run_notices(result, counters, quantized)],
-    }
-
-
-def summarize_energy(energy: EnergyBreakdown) -> dict[str, Any]:
-    """Return the energy section: ``energy_j``, ``energy_unpriced`` and the priced lines."""
-    by_event = {line.kind: line.energy_j for line in energy.lines if line.count}
-    lines = [
-        {
-            "kind": line.kind,
-            "count": line.count,
-            "unit_pj": None if line.figure is None else line.figure.value,
-            "energy_j": line.energy_j,
-            "source": None if line.figure is None else line.figure.source,
-            "basis": None if line.figure is None else line.figure.basis,
-            "included_in": None if line.figure is None else line.figure.included_in,
-        }
-        for line in energy.lines
-        if line.count
-    ]
-    return {
-        "costs": energy.table,
-        "energy_j": {
-            "total": energy.total_j,
-            "is_lower_bound": energy.is_lower_bound,
-            "low": energy.low_j,
-            "high": energy.high_j,
-            "dynamic": energy.dynamic_j,
-            "static": energy.static_j,
-            "static_power_w": energy.static_w,
-            "per_sample": energy.per_sample_j,
-            "per_synop": dict(energy.per_synop_j()),
-            "by_event": by_event,
-        },
-        "energy_lines": lines,
-        "energy_unpriced": list(energy.unpriced),
-        "energy_bases": list(energy.bases),
-    }
-
-
-def summarize_latency(latency: LatencyBreakdown, first_decision_s: float | None) -> dict[str, Any]:
-    """Return the latency section under the run's pace."""
-    return {
-        "pace": latency.pace,
-        "latency_s": {
-            "per_step": latency.step_s,
-            "p99_step": latency.p99_step_s,
-            "per_sample": latency.per_sample_s,
-            "first_decision": first_decision_s,
-            "free_step": latency.free_step_s,
-            "free_p99_step": latency.free_p99_step_s,
-            "sync": latency.sync_s,
-            "pace_step": latency.pace_step_s,
-            "total": latency.total_s,
-        },
-        "latency_fidelity": latency.fidelity,
-        "latency_unpriced": list(latency.unpriced),
-        "latency_overrun_steps": latency.overrun_steps,
-        "latency_notes": list(latency.notes),
     }
 
 
@@ -151,11 +103,28 @@ def notice_dict(notice: Notice) -> dict[str, Any]:
     }
 
 
+def summarize_cores(mapping: Mapping, chip: ChipSpec) -> list[dict[str, Any]]:
+    """Return what every used core holds, its tile and its fullest resource."""
+    held: dict[int, list[dict[str, Any]]] = {}
+    for part in mapping.slices:
+        held.setdefault(part.core, []).append(
+            {"population": part.population, "neurons": int(part.neurons.size)}
+        )
+    rows = []
+    for entry in mapping.utilization:
+        chip_index, x, y = chip.position(entry.core)
+        shares = {r: used / limit for r, (used, limit) in entry.resources.items() if limit}
+        fullest = max(shares, key=lambda r: shares[r], default=None)
+        row: dict[str, Any] = {"core": entry.core, "chip": chip_index, "tile": [x, y]}
+        row |= {"slices": held.get(entry.core, []), "fullest": fullest}
+        rows.append({**row, "share": None if fullest is None else shares[fullest]})
+    return rows
+
+
 def _layer(
     quantized: QuantizedNetwork, mapping: Mapping, population: QuantizedPopulation
 ) -> dict[str, Any]:
     incoming = [p for p in quantized.projections if p.target == population.name]
-    loss = {entry.population: entry for entry in quantized.losses}.get(population.name)
     return {
         "name": population.name,
         "neurons": population.size,
@@ -164,9 +133,21 @@ def _layer(
         "cores": len({s.core for s in mapping.slices if s.population == population.name}),
         "weight_bits": max((p.weight_bits for p in incoming), default=None),
         "depth": population.depth,
-        "weight_sqnr_db": None if loss is None else _plain(loss.weight_sqnr_db),
-        "clipped_weights": None if loss is None else _plain(loss.clipped_weights_fraction),
-        "decay_error": None if loss is None else _plain(loss.decay_error),
+        **_quantization_loss(quantized, population.name),
+    }
+
+
+def _quantization_loss(quantized: QuantizedNetwork, name: str) -> dict[str, Any]:
+    """Return what rounding did to a layer; ``weight_sqnr_db`` is None where no weight changed."""
+    loss = {entry.population: entry for entry in quantized.losses}.get(name)
+    fields = {
+        "weight_sqnr_db": "weight_sqnr_db",
+        "clipped_weights": "clipped_weights_fraction",
+        "decay_error": "decay_error",
+        "threshold_error": "threshold_error",
+    }
+    return {
+        key: None if loss is None else _plain(getattr(loss, field)) for key, field in fields.items()
     }
 
 
@@ -194,13 +175,21 @@ def _run_notices(
     notices = []
     for population in quantized.populations:
         name = population.name
-        if population.spec.is_spiking and not counters.spikes_by_population.get(name, 0):
+        spikes = counters.spikes_by_population.get(name, 0)
+        chances = population.size * counters.n_samples * result.n_steps
+        if population.spec.is_spiking and not spikes:
             text = "no neuron of this population ever fired"
-            notices.append(Notice("run.silent-population", name, text, hint="check scale and dt"))
+            hint = "check profile, dt and the scale of the inputs"
+            notices.append(Notice("run.silent-population", name, text, hint=hint))
+        elif spikes >= _ALWAYS * chances:
+            text = f"its neurons fire in {100 * spikes / chances:.0f} % of all steps"
+            hint = "check profile, dt and thresholds"
+            notices.append(Notice("run.saturated-population", name, text, hint=hint))
         clipped = counters.saturations.get(name, 0)
         if clipped:
-            text = f"a state left its {population.spec.v_bits}-bit range {clipped} times"
-            notices.append(Notice("run.saturation", name, text, hint="more calibration samples"))
+            text = f"a state left its {population.spec.v_bits}-bit range {clipped:,} times"
+            hint = "calibration samples as strong as these inputs"
+            notices.append(Notice("run.saturation", name, text, hint=hint))
     return notices
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
-from nmhw.report.quantity import format_count, format_quantity
+from nmhw.report.layout import LONGEST_COUNT, indented, new_table, notice_texts, render
+from nmhw.report.text_prices import energy_headline, energy_section, latency_section, sources
+from nmhw.values.units import format_count, format_percent, format_si
 
-WIDTH = 100
+#: Cores listed one by one below a mapping.
+_MAX_CORES_SHOWN = 32
 
 Summary = dict[str, Any]
+Parts = list[RenderableType]
 
 
 def render_report(summary: Summary, *, color: bool = False) -> str:
@@ -25,239 +26,142 @@ def render_report(summary: Summary, *, color: bool = False) -> str:
     summary : dict
         As ``nmhw.api`` makes it; sections that are absent are left out.
     """
-    parts: list[RenderableType] = [_header(summary), _verdict(summary)]
-    sections = (_layers, _utilization, _energy, _latency, _loss)
+    parts: Parts = [_header(summary), _verdict(summary)]
+    sections = (_layers, _cores, _utilization, energy_section, latency_section, _loss)
     for section in sections:
         parts.extend(section(summary))
     parts.extend(notice_texts(summary.get("notices", ())))
+    parts.extend(sources(summary))
     return render(parts, color=color)
 
 
-def render(parts: Iterable[RenderableType], *, color: bool = False) -> str:
-    """Render rich objects to text without trailing blanks."""
-    stream = io.StringIO()
-    console = Console(
-        file=stream, width=WIDTH, force_terminal=color, no_color=not color, highlight=False
-    )
-    for part in parts:
-        if isinstance(part, Table) and part.title:
-            console.print(Text(str(part.title), style="bold"))
-            part.title = None
-        console.print(part)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
-
-
-def new_table(title: str, columns: Sequence[str], left: int = 1) -> Table:
-    """Return an empty table whose first ``left`` columns are left-aligned, the rest right.
-
-    ``render`` prints the title on a line of its own, so that a narrow table does not wrap it.
-    """
-    table = Table(title=title, box=None, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < left else "right", overflow="fold")
-    return table
-
-
 def _header(s: Summary) -> RenderableType:
-    lines = [f"nmhw {s.get('nmhw_version', '')}  {s.get('model', '?')} on {s.get('chip', '?')}"]
-    if s.get("model_sha256"):
-        lines.append(f"  model sha256 {s['model_sha256'][:16]}   profile {s.get('profile', '?')}")
+    lines = [indented(f"nmhw {s['nmhw_version']}  {s['model']} on {s['chip']}", 0)]
+    lines.append(indented(f"chip: {s['chip_title']}"))
+    sha = f"model sha256 {s['model_sha256'][:16]}   " if s["model_sha256"] else ""
+    lines.append(indented(f"{sha}profile {s['profile']}, dt {_dt(s)}, seed {s['seed']}"))
     if "backend" in s:
-        dt = format_quantity(s.get("dt_s"), "s") if s.get("dt_s") else "not needed"
-        lines.append(
-            f"  {s['backend']} backend, {s['n_samples']} samples x {s['n_steps']} steps, dt {dt}, "
-            f"seed {s.get('seed', 0)}, readout {s.get('readout', '-')}"
-        )
-    if s.get("claim"):
-        lines.append(f"  integers: {s['claim']}")
-    if s.get("chip_is_imaginary"):
+        size = f"{s['n_samples']} samples x {s['n_steps']} steps (+ {s['drain_steps']} to drain)"
+        lines.append(indented(f"{s['backend']} backend, {size}, readout {s['readout']}"))
+    lines.append(indented(f"integers: {s['claim']}"))
+    if s["chip_is_imaginary"]:
         lines.append("  this chip is imaginary: none of its figures is a measurement")
     return Text("\n".join(lines))
 
 
+def _dt(s: Summary) -> str:
+    return format_si(s["dt_s"], "s") if s["dt_s"] else "not needed"
+
+
 def _verdict(s: Summary) -> RenderableType:
-    cores = f"{s.get('n_cores', 0)} of {s.get('n_cores_available', '?')} cores"
-    parts = [f"FITS on {s.get('chip')}: {cores}"]
-    accuracy = s.get("accuracy")
-    if accuracy is not None:
-        text = f"accuracy {100 * accuracy:.1f} %"
+    parts = [f"FITS on {s['chip']}: {s['n_cores']} of {s['n_cores_available']} cores"]
+    if s.get("accuracy") is not None:
+        text = f"accuracy {format_percent(s['accuracy'], 1)}"
         if s.get("float_accuracy") is not None:
-            text += f" (float {100 * s['float_accuracy']:.1f} %)"
+            text += f" (float {format_percent(s['float_accuracy'], 1)})"
         parts.append(text)
-    energy = s.get("energy_j")
-    if energy is not None:
+    elif s.get("metric") is not None:
+        parts.append(f"{s['metric']['name']} {s['metric']['value']:.4g}")
+    if "energy_j" in s:
         parts.append(energy_headline(s))
-        step = s["latency_s"]["per_sample"]
-        parts.append(format_quantity(step, "s") + " per sample" if step else "latency unpriced")
-        rates = s.get("spikes_per_neuron_sample")
-        if rates is not None:
-            parts.append(f"{rates:.2f} spikes per neuron and sample")
-    return Text("\n" + "; ".join(parts), style="bold")
+        time = s["latency_s"]["per_sample"]
+        parts.append("latency unpriced" if time is None else f"{format_si(time, 's')} per sample")
+    if s.get("spikes_per_neuron_sample") is not None:
+        parts.append(f"{s['spikes_per_neuron_sample']:.2f} spikes per neuron and sample")
+    n_warnings = sum(n["kind"] == "warning" for n in s["notices"])
+    if n_warnings:
+        parts.append(f"{n_warnings} warning{'s' * (n_warnings > 1)} below")
+    return Text("\n" + indented("; ".join(parts), 0), style="bold")
 
 
-def energy_headline(s: Summary) -> str:
-    """Return the energy per sample, with "at least" where a counted kind is unpriced."""
-    energy = s["energy_j"]
-    if energy["per_sample"] is None:
-        return "energy unpriced"
-    prefix = "at least " if energy["is_lower_bound"] else ""
-    return f"{prefix}{format_quantity(energy['per_sample'], 'J')} per sample"
-
-
-def _layers(s: Summary) -> list[RenderableType]:
+def _layers(s: Summary) -> Parts:
     activity = {row["name"]: row for row in s.get("activity", ())}
-    columns = ["layer", "neurons", "synapses", "cores", "bits", "weight SQNR"]
+    columns = ["layer", "neurons", "synapses", "cores", "bits"]
+    title = "\nLayers (bits: of a weight)"
     if activity:
-        columns += ["spikes", "per neuron", "synops", "synop energy"]
-    title = "\nLayers (bits: of a weight; per neuron: spikes per neuron and sample)"
-    table = new_table(title if activity else "\nLayers (bits: of a weight)", columns)
-    for row in s.get("layers", ()):
-        sqnr = row["weight_sqnr_db"]
-        cells = [
-            row["name"],
-            str(row["neurons"]),
-            format_count(row["synapses"]),
-            str(row["cores"]),
-            str(row["weight_bits"] or "-"),
-            "exact" if sqnr is None else f"{sqnr:.1f} dB",
-        ]
+        columns += ["spikes", "per neuron", "rate", "synops", "synop energy"]
+        title = "\nLayers (bits: of a weight; per neuron: spikes per neuron and sample)"
+    table = new_table(title, columns)
+    for row in s["layers"]:
+        counts = [format_count(row[key], LONGEST_COUNT) for key in ("neurons", "synapses", "cores")]
+        cells = [row["name"], *counts, str(row["weight_bits"] or "-")]
         if activity:
-            act = activity[row["name"]]
-            per_neuron = f"{act['spikes_per_neuron_sample']:.2f}" if act["is_spiking"] else "-"
-            layer = s.get("layer_synops", {}).get(row["name"], {})
-            energy = format_quantity(layer.get("energy_j"), "J", "unpriced")
-            cells += [format_count(act["spikes"]), per_neuron]
-            cells += [format_count(layer.get("synops", 0)), energy]
+            layer = s["layer_synops"].get(row["name"], {"synops": 0, "energy_j": 0.0})
+            cells += _activity_cells(s, activity[row["name"]])
+            cells += [
+                format_count(layer["synops"], LONGEST_COUNT),
+                format_si(layer["energy_j"], "J"),
+            ]
         table.add_row(*cells)
     return [table]
 
 
-def _utilization(s: Summary) -> list[RenderableType]:
-    if not s.get("utilization"):
+def _activity_cells(s: Summary, row: Summary) -> list[str]:
+    if not row["is_spiking"]:
+        return ["-", "-", "-"]
+    rate = format_si(row["rate_per_step"] / s["dt_s"], "Hz") if s["dt_s"] else "-"
+    per_neuron = f"{row['spikes_per_neuron_sample']:.2f}"
+    return [format_count(row["spikes"], LONGEST_COUNT), per_neuron, rate]
+
+
+def _cores(s: Summary) -> Parts:
+    """List the cores of a mapping that was not run; a run's report has more to say."""
+    if "backend" in s or not s["cores"]:
+        return []
+    table = new_table("\nCores", ["core", "chip", "tile", "slices", "fullest resource"], left=4)
+    for row in s["cores"][:_MAX_CORES_SHOWN]:
+        slices = ", ".join(f"{p['population']} ({p['neurons']:,})" for p in row["slices"])
+        fullest = "-"
+        if row["fullest"] is not None:
+            fullest = f"{row['fullest'].replace('_', ' ')} {format_percent(row['share'], 1)}"
+        x, y = row["tile"]
+        table.add_row(str(row["core"]), str(row["chip"]), f"{x},{y}", slices, fullest)
+    hidden = len(s["cores"]) - _MAX_CORES_SHOWN
+    return [table, Text(f"... and {hidden} more (--json lists all)")] if hidden > 0 else [table]
+
+
+def _utilization(s: Summary) -> Parts:
+    if not s["utilization"]:
         return []
     table = new_table("\nUtilization of the used cores", ["resource", "mean", "max", "worst core"])
     for resource, row in s["utilization"].items():
         worst = f"core {row['worst_core']}: {row['used']:,} of {row['limit']:,}"
-        cells = (f"{100 * row['mean']:.1f} %", f"{100 * row['max']:.1f} %", worst)
-        table.add_row(resource.replace("_", " "), *cells)
+        shares = (format_percent(row["mean"], 1), format_percent(row["max"], 1))
+        table.add_row(resource.replace("_", " "), *shares, worst)
     return [table]
 
 
-def _energy(s: Summary) -> list[RenderableType]:
-    if "energy_lines" not in s:
-        return []
-    table_name = s["costs"] or "none"
-    title = f"\nEnergy of all {s['n_samples']} samples (cost table {table_name}, pace {s['pace']})"
-    table = new_table(title, ["event", "count", "unit", "energy", "share", "basis"])
-    energy = s["energy_j"]
-    total = energy["total"]
-    for line in s["energy_lines"]:
-        table.add_row(*_energy_cells(line, total))
-    power = format_quantity(energy["static_power_w"], "W", "unpriced")
-    static = format_quantity(energy["static"], "J", "unpriced")
-    table.add_row("static", "", power, static, _share(energy["static"], total), "")
-    label = "total, at least" if energy["is_lower_bound"] else "total"
-    table.add_row(label, "", "", format_quantity(total, "J", "unpriced"), "", "", style="bold")
-    return [table, Text("\n".join(_energy_notes(s)))]
-
-
-def _energy_cells(line: dict[str, Any], total: float | None) -> list[str]:
-    unit = "unpriced" if line["unit_pj"] is None else f"{line['unit_pj']:g} pJ"
-    energy = format_quantity(line["energy_j"], "J", "unpriced")
-    if line["included_in"]:
-        unit, energy = f"in {line['included_in']}", "-"
-    share = _share(line["energy_j"], total)
-    return [line["kind"], format_count(line["count"]), unit, energy, share, line["basis"] or ""]
-
-
-def _share(part: float | None, total: float | None) -> str:
-    return "" if not part or not total else f"{100 * part / total:.1f} %"
-
-
-def _energy_notes(s: Summary) -> list[str]:
-    energy, per = s["energy_j"], s["energy_j"]["per_synop"]
-    notes = []
-    if energy["low"] is not None and energy["low"] != energy["high"]:
-        low, high = (format_quantity(energy[key], "J") for key in ("low", "high"))
-        notes.append(f"range of the figures' own bounds: {low} to {high}")
-    if per["all_in"] is not None:
-        names = (("incremental", "incremental"), ("dynamic", "dynamic"), ("all_in", "all-in"))
-        cells = (f"{label} {format_quantity(per[key], 'J', 'unpriced')}" for key, label in names)
-        notes.append(f"per synaptic operation at pace {s['pace']}: " + ", ".join(cells))
-    if s["energy_unpriced"]:
-        notes.append(
-            "counted but unpriced (nobody published a figure): " + ", ".join(s["energy_unpriced"])
-        )
-    if len(s["energy_bases"]) > 1:
-        notes.append("mixed bases: " + ", ".join(s["energy_bases"]))
-    return notes
-
-
-def _latency(s: Summary) -> list[RenderableType]:
-    latency = s.get("latency_s")
-    if latency is None:
-        return []
-    names = {
-        "per_step": "step, mean",
-        "p99_step": "step, 99th percentile",
-        "sync": "of it barrier or tick",
-        "per_sample": "sample",
-        "first_decision": "until the first output spike, mean",
-    }
-    title = f"\nLatency ({s['latency_fidelity']}, a lower bound; pace {s['pace']})"
-    table = new_table(title, ["time of", "value"])
-    for key, label in names.items():
-        if latency.get(key) is not None or key in ("per_step", "per_sample"):
-            table.add_row(label, format_quantity(latency[key], "s", "unpriced"))
-    notes = list(s["latency_notes"])
-    if s["latency_unpriced"]:
-        notes.append("no latency figure for: " + ", ".join(s["latency_unpriced"]))
-    if s["latency_overrun_steps"]:
-        notes.append(f"{s['latency_overrun_steps']} steps took longer than the pace allows")
-    return [table, Text("\n".join(notes))] if notes else [table]
-
-
-def _loss(s: Summary) -> list[RenderableType]:
-    detail = s.get("accuracy_detail")
+def _loss(s: Summary) -> Parts:
+    title = "\nDeployment loss (chip integers against the float network of the same profile)"
+    lines = accuracy_lines(s)
     agreement = s.get("deployment_loss")
-    if detail is None and agreement is None:
-        return []
-    lines = ["\nDeployment loss (chip integers against the float network of the same profile)"]
+    spikes = {row["name"]: row for row in agreement["layers"]} if agreement else {}
+    columns = ["layer", "weight SQNR", "clipped", "decay error", "threshold error"]
+    table = new_table(title, [*columns, *(("float spikes", "chip spikes") if spikes else ())])
+    for row in s["layers"]:
+        sqnr = row["weight_sqnr_db"]
+        cells = [row["name"], "exact" if sqnr is None else f"{sqnr:.1f} dB"]
+        for key in ("clipped_weights", "decay_error", "threshold_error"):
+            cells.append(format_percent(row[key]))
+        if spikes:
+            counts = spikes.get(row["name"], {"float_spikes": None, "chip_spikes": None})
+            cells += [format_count(counts[f"{run}_spikes"]) for run in ("float", "chip")]
+        table.add_row(*cells)
+    return [table, Text("\n".join(lines))] if lines else [table]
+
+
+def accuracy_lines(s: Summary) -> list[str]:
+    """Return accuracy with its interval, and agreement with the float run."""
+    lines = []
+    detail, agreement = s.get("accuracy_detail"), s.get("deployment_loss")
     if detail is not None:
         low, high = (100 * bound for bound in detail["wilson_95"])
-        lines.append(
-            f"  accuracy {100 * s['accuracy']:.2f} % of n = {detail['n']}, "
-            f"95 % interval {low:.1f}-{high:.1f}, ties {detail['ties']}"
-        )
+        value = f"accuracy {format_percent(s['accuracy'])} of n = {detail['n']}"
+        lines.append(f"{value}, 95 % interval {low:.1f}-{high:.1f}, ties {detail['ties']}")
     if agreement is not None:
-        lines.extend(_agreement_lines(agreement))
-    return [Text("\n".join(lines))]
-
-
-def _agreement_lines(agreement: dict[str, Any]) -> list[str]:
-    lines = [f"  top-1 agreement with the float run {100 * agreement['top1_agreement']:.2f} %"]
-    if agreement.get("right_to_wrong") is not None:
-        lines.append(
-            f"  flips: {agreement['right_to_wrong']} right to wrong, "
-            f"{agreement['wrong_to_right']} wrong to right"
-        )
-    for row in agreement.get("layers", ()):
-        counts = f"{row['float_spikes']:,} spikes in float, {row['chip_spikes']:,} on chip"
-        lines.append(f"  {row['name']}: {counts}")
+        percent = format_percent(agreement["top1_agreement"])
+        lines.append(f"top-1 agreement with the float run {percent}")
+        if agreement["right_to_wrong"] is not None:
+            lost, won = agreement["right_to_wrong"], agreement["wrong_to_right"]
+            lines[-1] += f"; flips: {lost} right to wrong, {won} wrong to right"
     return lines
-
-
-def notice_texts(notices: Iterable[dict[str, Any]]) -> list[RenderableType]:
-    """Return warnings, approximations and assumptions as one block each."""
-    parts: list[RenderableType] = []
-    titles = {"warning": "Warnings", "approximation": "Approximations", "assumption": "Assumptions"}
-    for kind, title in titles.items():
-        chosen = [n for n in notices if n["kind"] == kind]
-        if not chosen:
-            continue
-        lines = [f"\n{title}"]
-        for n in chosen:
-            hint = f" (try: {n['hint']})" if n.get("hint") else ""
-            lines.append(f"  {n['where']}: {n['text']}{hint} [{n['rule']}]")
-        parts.append(Text("\n".join(lines)))
-    return parts

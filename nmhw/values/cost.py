@@ -73,6 +73,11 @@ class EnergyLine:
         """Whether events were counted that nobody published a price for."""
         return self.count > 0 and self.energy_j is None
 
+    @property
+    def bounds_j(self) -> tuple[float, float, float]:
+        """Energy, its low and its high bound; 0 where unpriced."""
+        return self.energy_j or 0.0, self.low_j or 0.0, self.high_j or 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class EnergyBreakdown:
@@ -138,7 +143,7 @@ def count_kinds(counters: Counters) -> dict[str, int]:
     counts = {kind: int(array.sum()) for kind, array in counters.totals.items()}
     steps = counters.n_samples * counters.n_steps
     counts["timestep"] = steps * counters.n_chips
-    counts["reset"] = counters.n_samples * counters.n_chips
+    counts["reset"] = counters.n_resets * counters.n_chips
     counts["host.io"] = sum(counters.events_by_input.values())
     return {kind: counts[kind] for kind in EVENT_KINDS if kind in counts}
 
@@ -161,31 +166,30 @@ def price_energy(
         _price_line(k, n, find_figure(figures, k)) for k, n in count_kinds(counters).items()
     )
     priced = [line for line in lines if line.energy_j is not None]
+    power = _static_power(counters, table)
+    time_s = latency.total_s
+    static = None if power is None or time_s is None else tuple(w * time_s for w in power.bounds_w)
     unpriced = [line.kind for line in lines if line.is_unpriced]
-    static_w, static_bases = _static_power(counters, table)
-    static_j = None
-    if static_w is not None and latency.total_s is not None:
-        static_j = static_w * latency.total_s
-    else:
+    if static is None or power is None or power.is_partial:
         unpriced.append("static")
-    parts = [line.energy_j or 0.0 for line in priced]
-    dynamic = sum(parts) if priced else None
-    known = [part for part in (dynamic, static_j) if part is not None]
-    fixed = static_j or 0.0
-    bases = {line.figure.basis for line in priced if line.figure and line.count} | static_bases
+    sums = [sum(parts) for parts in zip(*(line.bounds_j for line in priced), strict=True)]
+    dynamic = sums or None
+    known = [part for part in (dynamic, static) if part is not None]
+    total, low, high = (sum(part[k] for part in known) if known else None for k in range(3))
+    bases = {str(line.figure.basis) for line in priced if line.figure and line.count}
     return EnergyBreakdown(
         table=table.name if table is not None else None,
         pace=latency.pace,
         lines=lines,
-        static_w=static_w,
-        static_j=static_j,
-        dynamic_j=dynamic,
-        total_j=sum(known) if known else None,
-        low_j=sum(line.low_j or 0.0 for line in priced) + fixed if known else None,
-        high_j=sum(line.high_j or 0.0 for line in priced) + fixed if known else None,
+        static_w=None if power is None else power.bounds_w[0],
+        static_j=None if static is None else static[0],
+        dynamic_j=None if dynamic is None else dynamic[0],
+        total_j=total,
+        low_j=low,
+        high_j=high,
         is_lower_bound=bool(unpriced),
         unpriced=tuple(unpriced),
-        bases=tuple(sorted(bases)),
+        bases=tuple(sorted(bases if power is None else bases | power.bases)),
         n_samples=counters.n_samples,
         n_synops=counters.total("synop"),
     )
@@ -196,18 +200,34 @@ def _price_line(kind: str, count: int, figure: Figure | None) -> EnergyLine:
         return EnergyLine(kind, count, figure, 0.0, 0.0, 0.0)
     if figure is None or figure.value is None:
         return EnergyLine(kind, count, figure, None, None, None)
-    low = figure.value if figure.low is None else figure.low
-    high = figure.value if figure.high is None else figure.high
-    energies = (count * value * PICO for value in (figure.value, low, high))
-    return EnergyLine(kind, count, figure, *energies)
+    return EnergyLine(kind, count, figure, *(count * v * PICO for v in _bounds(figure)))
 
 
-def _static_power(counters: Counters, table: CostTable | None) -> tuple[float | None, set[str]]:
-    """Return the static power of the used chips and cores in watts; None when unpublished."""
+def _bounds(figure: Figure) -> tuple[float, float, float]:
+    """Return value, low and high; the value itself where the source gives no bound."""
+    value = figure.value or 0.0
+    low = value if figure.low is None else figure.low
+    return value, low, value if figure.high is None else figure.high
+
+
+@dataclass(frozen=True, slots=True)
+class _StaticPower:
+    """Watts (value, low, high) of the used chips and cores."""
+
+    bounds_w: tuple[float, float, float]
+    is_partial: bool
+    bases: frozenset[str]
+
+
+def _static_power(counters: Counters, table: CostTable | None) -> _StaticPower | None:
+    """Return the static power of the used chips and cores; None when unpublished."""
     figures = table.static_w if table is not None else {}
     used = {"chip": counters.n_chips, "core": int(counters.cores.size)}
-    known = {n: f for n, f in figures.items() if n in used and f.value is not None}
+    wanted = {n: f for n, f in figures.items() if n in used and f.included_in is None}
+    known = {n: f for n, f in wanted.items() if f.value is not None}
     if not known:
-        return None, set()
-    power = sum(used[name] * (figure.value or 0.0) for name, figure in known.items())
-    return power, {str(figure.basis) for figure in known.values()}
+        return None
+    parts = [[used[name] * watts for watts in _bounds(f)] for name, f in known.items()]
+    value, low, high = (sum(part[k] for part in parts) for k in range(3))
+    bases = frozenset(str(figure.basis) for figure in known.values())
+    return _StaticPower((value, low, high), len(known) < len(wanted), bases)

@@ -19,8 +19,8 @@ class Probe:
     def __post_init__(self) -> None:
         if self.variable not in ("u", "v"):
             raise UsageError("no such variable to probe", got=repr(self.variable), hint="u or v")
-        if self.every < 1:
-            raise UsageError("every must be at least 1", got=self.every)
+        if not 1 <= self.every < 2**31:
+            raise UsageError("every is out of range", got=self.every, limit="1 to 2^31 - 1")
 
     @staticmethod
     def parse(text: str) -> Probe:

@@ -216,8 +216,13 @@ def check_labels(
         raise InputError(
             "one label per sample is needed", got=array.shape, limit=(n_samples,), where=where
         )
-    if array.dtype.kind not in "iuf" or (array != np.floor(array)).any():
-        raise InputError("labels are class numbers, 0, 1, 2...", got=array.dtype, where=where)
+    what = "labels are class numbers, 0, 1, 2..."
+    if array.dtype.kind not in "iuf":
+        raise InputError(what, got=f"dtype {array.dtype}", where=where)
+    odd = np.flatnonzero(~np.isfinite(array) | (array != np.floor(array)))
+    if odd.size:
+        bad = f"{array[odd[0]]} for sample {odd[0]}"
+        raise InputError(what, got=bad, where=where, rule="labels.whole")
     if n_samples and (array.min() < 0 or (n_classes is not None and array.max() >= n_classes)):
         bad = array.min() if array.min() < 0 else array.max()
         limit = "0 or more" if n_classes is None else f"0 to {n_classes - 1}"

@@ -34,6 +34,8 @@ class Counters:
         Times a state was clipped or wrapped.
     n_tiles, n_chips : int
         Tiles and chips that hold neurons.
+    is_continuous : bool
+        State was kept from sample to sample: the chip was reset once.
     """
 
     n_samples: int
@@ -48,6 +50,12 @@ class Counters:
     saturations: Mapping[str, int]
     n_tiles: int
     n_chips: int
+    is_continuous: bool = False
+
+    @property
+    def n_resets(self) -> int:
+        """Times the state was reset."""
+        return 1 if self.is_continuous else self.n_samples
 
     def total(self, kind: str) -> int:
         """Sum over cores of one kind; a prefix ("synop", "hop") sums the kinds below it."""
@@ -60,15 +68,34 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbeData:
-    """One probed variable: ``values`` (samples, steps kept, neurons), integer for integer chips.
+    """One probed variable; NumPy functions and indices take it as the array ``values``.
 
-    ``steps`` are the simulated step numbers kept (every k-th); values are taken after the reset.
+    Attributes
+    ----------
+    steps : (steps kept,) int64
+        Simulated step numbers kept (every k-th), drain included.
+    values : (samples, steps kept, neurons)
+        Integer for integer chips; taken after the reset.
     """
 
     population: str
     variable: str
     steps: NDArray[np.int64]
     values: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(samples, steps kept, neurons)."""
+        return self.values.shape
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.values[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype, copy=copy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +109,8 @@ class RunResult:
         T, the steps of the input; ``n_steps + drain_steps`` were simulated.
     depths : mapping of population to d_p; its window is [d_p, d_p + T)
     spikes : mapping of population (and input) to SpikeEvents over all simulated steps, unshifted
+        Populations that are no output are left out when all spikes are too many to keep.
     probes : mapping of (population, variable) to ProbeData
-    membranes : mapping of population to (samples, steps T, neurons)
-        Window of v of the readout population where the readout needs it.
     counters : Counters or None (None for the float run)
     spike_totals : mapping of population to (n_neurons,) int64, over all samples and steps
     """
@@ -98,6 +124,14 @@ class RunResult:
     probes: Mapping[tuple[str, str], ProbeData]
     counters: Counters | None
     spike_totals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    @property
+    def probes_by_population(self) -> dict[str, dict[str, ProbeData]]:
+        """The probes as population -> variable -> ProbeData."""
+        nested: dict[str, dict[str, ProbeData]] = {}
+        for (population, variable), probe in self.probes.items():
+            nested.setdefault(population, {})[variable] = probe
+        return nested
 
     def windowed(self, name: str) -> SpikeEvents:
         """Return the events of a population or input in its own window of T steps."""

@@ -47,8 +47,16 @@ def format_si(value: float | None, unit: str, digits: int = 3) -> str:
     return f"{mantissa:.{decimals}f} {_PREFIXES[exponent]}{unit}"
 
 
-def format_count(value: int | None) -> str:
-    """Return a count with thousands separators: ``"1,234,567"``; None gives ``"-"``."""
+def format_count(value: int | None, longest: int | None = None) -> str:
+    """Return a count with thousands separators: ``"1,234,567"``; None gives ``"-"``.
+
+    Parameters
+    ----------
+    longest : int, optional
+        Counts above this one are rounded to three digits and a prefix: ``"12.3 M"``.
+    """
+    if value is not None and longest is not None and abs(value) > longest:
+        return format_si(value, "")
     return "-" if value is None else f"{value:,}"
 
 

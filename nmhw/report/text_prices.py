@@ -1,0 +1,118 @@
+"""Energy, latency and sources of the text report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from nmhw.report.layout import LONGEST_COUNT, indented, new_table
+from nmhw.values.units import format_count, format_si
+
+Summary = dict[str, Any]
+Parts = list[RenderableType]
+
+TIMES = {
+    "per_step": "step, mean",
+    "p99_step": "step, 99th percentile",
+    "sync": "of it barrier or tick",
+    "per_sample": "sample",
+    "first_decision": "until the first output spike, mean",
+}
+
+
+def energy_headline(s: Summary) -> str:
+    """Return the energy per sample, with "at least" where a counted kind is unpriced."""
+    energy = s["energy_j"]
+    return _at_least(energy["per_sample"], energy["is_lower_bound"])
+
+
+def _at_least(energy_j: float | None, is_lower_bound: bool) -> str:
+    if energy_j is None:
+        return "energy unpriced"
+    prefix = "at least " if is_lower_bound else ""
+    return f"{prefix}{format_si(energy_j, 'J')} per sample"
+
+
+def energy_section(s: Summary) -> Parts:
+    """Return the table of event kinds and the notes below it."""
+    if "energy_lines" not in s:
+        return []
+    costs = f"cost table {s['costs']}" if s["costs"] else "no cost table"
+    title = f"\nEnergy of all {s['n_samples']} samples ({costs}, pace {s['pace']})"
+    table = new_table(title, ["event", "count", "unit", "energy", "share", "basis"])
+    energy = s["energy_j"]
+    total = energy["total"]
+    for line in s["energy_lines"]:
+        table.add_row(*_line_cells(line, total))
+    static = [format_si(energy["static_power_w"], "W"), format_si(energy["static"], "J")]
+    table.add_row("static", "", *static, _share(energy["static"], total), "")
+    label = "total, at least" if energy["is_lower_bound"] and total is not None else "total"
+    table.add_row(label, "", "", format_si(total, "J"), "", "", style="bold")
+    notes = [indented(note, 0) for note in energy_notes(s)]
+    return [table, Text("\n".join(notes))] if notes else [table]
+
+
+def _line_cells(line: Summary, total: float | None) -> list[str]:
+    count = format_count(line["count"], LONGEST_COUNT)
+    if line["included_in"]:
+        return [line["kind"], count, f"in {line['included_in']}", "-", "", line["basis"] or ""]
+    unit = format_si(None if line["unit_pj"] is None else line["unit_pj"] * 1e-12, "J")
+    share = _share(line["energy_j"], total)
+    return [line["kind"], count, unit, format_si(line["energy_j"], "J"), share, line["basis"] or ""]
+
+
+def _share(part: float | None, total: float | None) -> str:
+    return "" if not part or not total else f"{100 * part / total:.1f} %"
+
+
+def energy_notes(s: Summary) -> list[str]:
+    """Return what has to be said below the table: bounds, other paces, unpriced kinds, bases."""
+    energy, per = s["energy_j"], s["energy_j"]["per_synop"]
+    notes = []
+    if energy["low"] is not None and energy["low"] != energy["high"]:
+        low, high = (format_si(energy[key], "J") for key in ("low", "high"))
+        notes.append(f"range of the figures' own bounds: {low} to {high}")
+    for other in s["other_paces"]:
+        if other["energy_per_sample_j"] is not None or other["latency_per_sample_s"] is not None:
+            value = _at_least(other["energy_per_sample_j"], other["is_lower_bound"])
+            time = format_si(other["latency_per_sample_s"], "s")
+            notes.append(f"at pace {other['pace']}: {value}, {time} per sample")
+    if per["all_in"] is not None:
+        names = (("incremental", "incremental"), ("dynamic", "dynamic"), ("all_in", "all-in"))
+        cells = (f"{label} {format_si(per[key], 'J')}" for key, label in names)
+        notes.append(f"per synaptic operation at pace {s['pace']}: " + ", ".join(cells))
+    if s["energy_unpriced"]:
+        kinds = ", ".join(s["energy_unpriced"])
+        why = "nobody published a figure" if s["costs"] else "no cost table was chosen"
+        notes.append(f"counted but unpriced ({why}): {kinds}")
+    if len(s["energy_bases"]) > 1:
+        notes.append("mixed bases: " + ", ".join(s["energy_bases"]))
+    return notes
+
+
+def latency_section(s: Summary) -> Parts:
+    """Return the table of times and the notes below it."""
+    latency = s.get("latency_s")
+    if latency is None:
+        return []
+    title = f"\nLatency ({s['latency_fidelity']}, a lower bound; pace {s['pace']})"
+    table = new_table(title, ["time of", "value"])
+    for key, label in TIMES.items():
+        if latency[key] is not None or key in ("per_step", "per_sample"):
+            table.add_row(label, format_si(latency[key], "s"))
+    notes = list(s["latency_notes"])
+    if s["latency_unpriced"]:
+        notes.append("no latency figure for: " + ", ".join(s["latency_unpriced"]))
+    if s["latency_overrun_steps"]:
+        notes.append(f"{s['latency_overrun_steps']:,} steps took longer than the pace allows")
+    return [table, Text("\n".join(indented(note, 0) for note in notes))] if notes else [table]
+
+
+def sources(s: Summary) -> Parts:
+    """Return the citations that the prices rest on."""
+    if not s.get("sources"):
+        return []
+    lines = [indented(f"{key}: {text}") for key, text in s["sources"].items()]
+    return [Text("\n".join(["", "Sources of the figures (nmhw chips NAME shows each)", *lines]))]
