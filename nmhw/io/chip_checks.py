@@ -235,7 +235,7 @@ def _check_rules(document: Table) -> Iterator[Problem]:
             if value is None:
                 hint = _TYPE_NAMES[wanted]
                 yield Problem((*place, parameter), "missing key", None, hint, "chip.missing-key")
-            elif type(value) is not wanted or (isinstance(value, int) and value < 1):
+            elif type(value) is not wanted or (wanted is int and value < 1):
                 reason = f"must be {_TYPE_NAMES[wanted]}"
                 yield Problem((*place, parameter), reason, value, None, "chip.type")
         for parameter in given:
