@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from nmhw.errors import InputError
 from nmhw.sim.counters import StepCounter, count_events
 from nmhw.sim.engine import run_program
-from nmhw.sim.event_input import count_samples
-from nmhw.sim.fanout import build_fan_out
+from nmhw.sim.event_input import count_samples, fit_steps
+from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.program import Program, build_program
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
@@ -32,6 +32,7 @@ def run_chip(
     progress: Callable[[int, int], None] | None = None,
     per_step: bool = True,
     program: Program | None = None,
+    fan_out: FanOut | None = None,
 ) -> RunResult:
     """Execute all samples on the chip's integers and count events per core.
 
@@ -42,8 +43,8 @@ def run_chip(
         are simulated.
     per_step : bool
         Also count per step and core, while that stays small enough (``MAX_STEP_CELLS``).
-    program : Program, optional
-        ``build_program(quantized)``, to use it again.
+    program, fan_out : optional
+        ``build_program(quantized)`` and ``build_fan_out(quantized, mapping)``, to use them again.
 
     Raises
     ------
@@ -60,8 +61,8 @@ def run_chip(
         n_steps = lengths.pop()
     total = n_steps + quantized.drain_steps
     # no input in the drain: events behind T are not part of the run
-    cut = {name: events.window(0, n_steps) for name, events in inputs.items()}
-    fan_out = build_fan_out(quantized, mapping)
+    cut = {name: fit_steps(events, n_steps) for name, events in inputs.items()}
+    fan_out = build_fan_out(quantized, mapping) if fan_out is None else fan_out
     step_counter = None
     if per_step and StepCounter.fits(fan_out, n_samples * total):
         step_counter = StepCounter(

@@ -9,20 +9,17 @@ ends before (``continuous`` runs: where the run ends).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.sim.engine import EngineOutput, EventChunk
-from nmhw.sim.fanout import ENCODINGS, FanOut
+from nmhw.sim.event_input import fit_steps
+from nmhw.sim.fanout import ENCODINGS, EventArrays, FanOut, FanTable, home_table
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.quantized import QuantizedNetwork
 from nmhw.values.result import Counters
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 Ints = NDArray[np.int64]
 
@@ -223,6 +220,7 @@ class StepCounter:
         kinds = ("neuron.spike", "axon.out", "axon.in", *self._synop_kinds())
         shape = (self.n_rows, fan_out.cores.size)
         self.counts = {kind: np.zeros(shape, np.int32) for kind in kinds}
+        self._home_tables: dict[str, dict[str, FanTable]] = {}
 
     @staticmethod
     def fits(fan_out: FanOut, n_rows: int) -> bool:
@@ -231,38 +229,22 @@ class StepCounter:
 
     def add(self, chunk: EventChunk) -> None:
         """Count the spikes of some rows."""
-        from scipy.sparse import csr_array
-
-        n_cores = self.fan_out.cores.size
         here = slice(chunk.first_row, chunk.end_row)
-        for name, (sample, step, index) in chunk.events.items():
-            home = self.fan_out.homes[name]
-            row = sample.astype(np.int64) * self.n_steps + step - chunk.first_row
-            fans = [table.fan_out() for _, table in self.fan_out.packets[name]]
-            fan = np.sum(fans, axis=0) if fans else np.zeros(home.size, np.int64)
-            flat = row * n_cores + home[index]
-            shape = (chunk.end_row - chunk.first_row, n_cores)
-            for kind, weights in (("neuron.spike", None), ("axon.out", fan[index])):
-                counted = np.bincount(flat, weights, shape[0] * shape[1]).reshape(shape)
+        n_rows = chunk.end_row - chunk.first_row
+        for name, events in chunk.events.items():
+            for kind, table in self._at_home(name).items():
+                counted = table.count_steps(events, self.n_steps, chunk.first_row, n_rows)
                 self.counts[kind][here] += counted.astype(np.int32)
-            pointers = np.searchsorted(row, np.arange(shape[0] + 1))
-            ones = np.ones(index.size, np.int64)
-            events = csr_array((ones, index, pointers), shape=(shape[0], home.size))
-            self._deliver(name, events, chunk.first_row)
+            self._deliver(name, events, chunk.first_row, n_rows)
 
     def finish(
         self, inputs: Mapping[str, SpikeEvents], output: EngineOutput, visits: Ints
     ) -> dict[str, NDArray[np.int32]]:
         """Add the inputs' deliveries and the neuron updates; return all kinds."""
-        from scipy.sparse import csr_array
-
         for name, events in inputs.items():
-            inside = events.step < self.n_steps
-            row = events.sample[inside].astype(np.int64) * self.n_steps + events.step[inside]
-            ones = np.ones(row.size, np.int64)
-            place = (row, events.index[inside])
-            matrix = csr_array((ones, place), shape=(self.n_rows, events.n_neurons))
-            self._deliver(name, matrix, 0)
+            fitting = fit_steps(events, self.n_steps)
+            arrays = (fitting.sample, fitting.step, fitting.index)
+            self._deliver(name, arrays, 0, self.n_rows)
         visit = np.broadcast_to(
             (visits // self.n_rows).astype(np.int32), (self.n_rows, visits.size)
         )
@@ -276,18 +258,31 @@ class StepCounter:
         used = {int(c) for codes in self.fan_out.encodings.values() for c in np.unique(codes)}
         return [kind for code, kind in enumerate(SYNOPS) if code in used]
 
-    def _deliver(self, source: str, events: csr_array, first_row: int) -> None:
-        """Book what ``events`` (rows x sources) deliver in the rows where it arrives."""
-        fan_out = self.fan_out
+    def _at_home(self, name: str) -> dict[str, FanTable]:
+        """Return what a spike of a population counts on its own core: itself and its packets."""
+        if name not in self._home_tables:
+            home, n_cores = self.fan_out.homes[name], self.fan_out.cores.size
+            fan = np.zeros(home.size, np.int64)
+            for _, table in self.fan_out.packets[name]:
+                fan += table.fan_out()
+            self._home_tables[name] = {
+                "neuron.spike": home_table(home, np.ones_like(fan), n_cores),
+                "axon.out": home_table(home, fan, n_cores),
+            }
+        return self._home_tables[name]
+
+    def _deliver(self, source: str, events: EventArrays, first_row: int, n_rows: int) -> None:
+        """Book what events (sample, step, index) deliver in the rows where it arrives."""
+        place = (self.n_steps, first_row, n_rows)
         for projection in self.quantized.projections:
             if projection.source == source:
-                counted = fan_out.synops[projection.name].count_rows(events)
-                codes = fan_out.encodings[projection.name]
+                counted = self.fan_out.synops[projection.name].count_steps(events, *place)
+                codes = self.fan_out.encodings[projection.name]
                 for code in np.unique(codes[codes >= 0]).tolist():
-                    part = np.where(codes == code, counted, 0)
+                    part = counted * (codes == code)
                     self._book(SYNOPS[code], part, first_row, projection.delay_steps)
-        for delay, table in fan_out.packets[source]:
-            self._book("axon.in", table.count_rows(events), first_row, delay)
+        for delay, table in self.fan_out.packets[source]:
+            self._book("axon.in", table.count_steps(events, *place), first_row, delay)
 
     def _book(self, kind: str, counted: Ints, first_row: int, delay: int) -> None:
         row = np.arange(first_row, first_row + counted.shape[0])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.event_input import InputTable, input_table
+from nmhw.sim.event_input import InputTable, fit_steps, input_table
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
@@ -130,12 +130,12 @@ def run_program(
     table = input_table(program, inputs, n_steps, n_samples)
     size = RunSize(table.n_samples, n_steps, continuous)
     space = allocate(program, size, multiplicity=table.multiplicity, probes=probes)
-    columns = _core_runs(space, core_columns)
+    core_table = _core_table(space, core_columns)
     space.control[f.C_COUNT_ACTIVE] = count_active or core_columns is not None
     space.control[f.C_CORE_STEPS] = core_columns is not None
     recorder = _Recorder(program, keep_spikes, on_chunk)
-    _run_rows(space, table, columns, recorder, progress)
-    core_active = columns[2] if core_columns is not None else None
+    _run_rows(space, table, core_table, recorder, progress)
+    core_active = core_table[1] if core_columns is not None else None
     return _collect(space, inputs, recorder, probes, core_active)
 
 
@@ -183,7 +183,7 @@ class _Recorder:
 def _run_rows(
     space: Workspace,
     table: InputTable,
-    columns: tuple[Ints, Ints, NDArray[np.int32]],
+    core_table: tuple[tuple[Ints, NDArray[np.uint64], Ints], NDArray[np.int32]],
     recorder: _Recorder,
     progress: Callable[[int, int], None] | None,
 ) -> None:
@@ -202,7 +202,7 @@ def _run_rows(
             control, space.pops, space.projections, space.ports, weights, rows, space.params,
             space.states, space.starts, space.rests, space.accs, space.outs, space.rings,
             (table.events, table.pointers), space.events, space.counts, space.totals, space.late,
-            *columns, space.saturations, space.probes, space.order, space.probe_int,
+            *core_table, space.saturations, space.probes, space.order, space.probe_int,
             space.probe_float,
         )  # fmt: skip
         elapsed = time.perf_counter() - started
@@ -234,25 +234,28 @@ def _export(space: Workspace, first_row: int, end_row: int) -> dict[str, EventAr
     return events
 
 
-def _core_runs(
+def _core_table(
     space: Workspace, columns: Mapping[str, Ints] | None
-) -> tuple[Ints, Ints, NDArray[np.int32]]:
-    """Return runs (start, length, column) of neurons on one core, their pointers, and counts."""
+) -> tuple[tuple[Ints, NDArray[np.uint64], Ints], NDArray[np.int32]]:
+    """Return (64-neuron block, column), bit mask and pointers per population; and zero counts."""
     program = space.program
     pointers = np.zeros(len(program.populations) + 1, np.int64)
+    blocks, masks = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.uint64)]
     if columns is None:
-        return np.zeros((1, 3), np.int64), pointers, np.zeros((1, 1), np.int32)
-    parts = [np.zeros((0, 3), np.int64)]
+        return (blocks[0], masks[0], pointers), np.zeros((1, 1), np.int32)
+    n_columns = 1 + max((int(c.max(initial=0)) for c in columns.values()), default=0)
     for k, name in enumerate(program.populations):
         order = program.orders[name]
         column = columns[name] if order is None else columns[name][order]
-        starts = np.flatnonzero(np.diff(column, prepend=-1))
-        lengths = np.diff(starts, append=column.size)
-        parts.append(np.stack([starts, lengths, column[starts]], axis=1))
-        pointers[k + 1] = pointers[k] + starts.size
-    n_columns = 1 + max((int(c.max(initial=0)) for c in columns.values()), default=0)
+        place = np.arange(column.size, dtype=np.int64)
+        pairs, pair = np.unique(place // 64 * n_columns + column, return_inverse=True)
+        mask = np.zeros(pairs.size, np.uint64)
+        np.bitwise_or.at(mask, pair.ravel(), np.uint64(1) << (place % 64).astype(np.uint64))
+        blocks.append(np.stack(np.divmod(pairs, n_columns), axis=1))
+        masks.append(mask)
+        pointers[k + 1] = pointers[k] + pairs.size
     counts = np.zeros((space.size.n_rows, n_columns), np.int32)
-    return np.concatenate(parts), pointers, counts
+    return (np.concatenate(blocks), np.concatenate(masks), pointers), counts
 
 
 def _collect(
@@ -264,7 +267,7 @@ def _collect(
 ) -> EngineOutput:
     program, size = space.program, space.size
     shapes = program.quantized.shapes()
-    spikes = {name: _extend(events, size) for name, events in inputs.items()}
+    spikes = {name: fit_steps(events, size.n_steps) for name, events in inputs.items()}
     totals, late, active, states = {}, {}, {}, {}
     counts = space.counts.reshape(size.n_samples, size.n_steps, -1)
     for k, name in enumerate(program.populations):
@@ -291,11 +294,6 @@ def _collect(
         saturations={n: int(space.saturations[k]) for k, n in enumerate(program.populations)},
         core_active=core_active,
     )
-
-
-def _extend(events: SpikeEvents, size: RunSize) -> SpikeEvents:
-    """Return the input's events over all simulated steps."""
-    return events.window(0, size.n_steps)
 
 
 def _to_author(values: NDArray[Any], order: Ints | None) -> NDArray[Any]:

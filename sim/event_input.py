@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,13 @@ def count_samples(inputs: Mapping[str, SpikeEvents], n_samples: int | None) -> i
     return counts.pop()
 
 
+def fit_steps(events: SpikeEvents, n_steps: int) -> SpikeEvents:
+    """Return the events as those of ``n_steps`` steps: later ones are cut, missing ones silent."""
+    if events.n_steps > n_steps:
+        return events.window(0, n_steps)
+    return replace(events, n_steps=n_steps)
+
+
 def _check_names(program: Program, inputs: Mapping[str, SpikeEvents]) -> None:
     known = ", ".join(program.inputs) or "none"
     for name in program.inputs:
@@ -95,9 +102,9 @@ def _flatten(events: SpikeEvents, name: str, size: int, n_steps: int) -> tuple[I
         )
     if events.n_neurons != size:
         raise InputError("events of another shape", got=events.shape, limit=size, where=name)
-    inside = events.step < n_steps
+    fitting = fit_steps(events, n_steps)
     sample, step, index = (
-        np.asarray(a[inside], np.int64) for a in (events.sample, events.step, events.index)
+        np.asarray(a, np.int64) for a in (fitting.sample, fitting.step, fitting.index)
     )
     for what, values, limit in (
         ("sample", sample, events.n_samples),

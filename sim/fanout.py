@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import InputError
+from nmhw.sim.kernels.count import count_dense_fan_out, count_fan_out, count_weights
 from nmhw.values.connectivity import pooled_map, synapse_counts
 from nmhw.values.mapping import Mapping as CoreMapping
 from nmhw.values.quantized import ConvGeometry, QuantizedNetwork, QuantizedProjection
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Ints = NDArray[np.int64]
+EventArrays = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+
+#: Fan-out tables of sparse projections are counted in a dense table up to so many elements.
+MAX_DENSE_TABLE = 2**25
 
 ENCODINGS = ("dense", "sparse", "shared")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FanTable:
     """An (n_source, n_cores) table ``outer(rows, columns) + sparse``.
 
@@ -43,6 +49,20 @@ class FanTable:
     columns: Ints
     sparse: csr_array | None = None
 
+    @cached_property
+    def dense(self) -> NDArray[np.int32] | None:
+        """``sparse`` as rows, where most of its elements are not zero."""
+        m = self.sparse
+        if m is None or m.shape[0] * m.shape[1] > min(MAX_DENSE_TABLE, 6 * m.nnz):
+            return None
+        return m.toarray().astype(np.int32)
+
+    @cached_property
+    def arrays(self) -> tuple[Ints, NDArray[np.int32], Ints]:
+        """``sparse`` as row pointers, columns and values of the kernel's types."""
+        m: Any = self.sparse
+        return m.indptr.astype(np.int64), m.indices.astype(np.int32), m.data
+
     def count(self, events: Ints) -> Ints:
         """Return (n_cores,) counts of ``events`` (n_source,) per source."""
         total = int(self.rows @ events) * self.columns
@@ -52,6 +72,24 @@ class FanTable:
         """Return (n_rows, n_cores) counts of an (n_rows, n_source) event matrix."""
         table = np.multiply.outer(events @ self.rows, self.columns)
         return table if self.sparse is None else table + (events @ self.sparse).toarray()
+
+    def count_steps(self, events: EventArrays, n_steps: int, first_row: int, n_rows: int) -> Ints:
+        """Return (n_rows, n_cores) counts of events (sample, step, index).
+
+        Rows are ``sample * n_steps + step - first_row``.
+        """
+        sample, step, index = events
+        if self.rows.any() and self.columns.any():
+            per_row = np.zeros(n_rows, np.int64)
+            count_weights(sample, step, index, n_steps, first_row, self.rows, per_row)
+            table = np.multiply.outer(per_row, self.columns)
+        else:
+            table = np.zeros((n_rows, self.columns.size), np.int64)
+        if self.dense is not None:
+            count_dense_fan_out(sample, step, index, n_steps, first_row, self.dense, table)
+        elif self.sparse is not None and self.sparse.nnz:
+            count_fan_out(sample, step, index, n_steps, first_row, *self.arrays, table)
+        return table
 
     def fan_out(self) -> Ints:
         """Return (n_source,) sums over the cores."""
@@ -118,6 +156,14 @@ def _one_hot(home: Ints, n_cores: int) -> csr_array:
     return csr_array((ones, home, np.arange(home.size + 1)), shape=(home.size, n_cores))
 
 
+def home_table(home: Ints, values: Ints, n_cores: int) -> FanTable:
+    """Return the table that books ``values`` (n,) at every neuron's own column."""
+    table = _one_hot(home, n_cores)
+    table.data = values
+    nothing = np.zeros(n_cores, np.int64)
+    return FanTable(np.zeros(home.size, np.int64), nothing, table)
+
+
 def _synop_table(
     projection: QuantizedProjection, n_source: int, home: Ints, n_cores: int
 ) -> FanTable:
@@ -132,11 +178,26 @@ def _synop_table(
         table = _conv_table(projection.geometry, kernel, home, n_cores)
         if projection.pools:
             table = pooled_map(projection, n_source) @ table
+    elif projection.indptr is not None and projection.indices is not None and not projection.pools:
+        table = _sparse_table(projection.indptr, home[projection.indices], n_cores)
     else:
         table = synapse_counts(projection, n_source, home.size) @ _one_hot(home, n_cores)
     table = table.astype(np.int64)
     table.sum_duplicates()
     return FanTable(np.zeros(n_source, np.int64), np.zeros(n_cores, np.int64), table)
+
+
+def _sparse_table(indptr: Ints, column: Ints, n_cores: int) -> csr_array:
+    """Return (n_source, n_cores) synapse counts of sparse rows, given every synapse's column."""
+    from scipy.sparse import csr_array
+
+    ones = np.ones(column.size, np.int64)
+    table = csr_array((ones, column, indptr), shape=(indptr.size - 1, n_cores))
+    if table.shape[0] * n_cores > MAX_DENSE_TABLE:
+        return table
+    flat = np.repeat(np.arange(table.shape[0]), np.diff(indptr)) * n_cores + column
+    counts = np.bincount(flat, minlength=table.shape[0] * n_cores)
+    return csr_array(counts.reshape(table.shape).astype(np.int64))
 
 
 def _conv_table(

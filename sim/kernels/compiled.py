@@ -18,7 +18,9 @@ from typing import Any
 
 from numba import config, njit
 
-CHECK_BOUNDS = bool(config.BOUNDSCHECK) or os.environ.get("NMHW_BOUNDSCHECK", "") not in ("", "0")
+_SWITCH = os.environ.get("NMHW_BOUNDSCHECK", "")
+
+CHECK_BOUNDS = bool(getattr(config, "BOUNDSCHECK", 0)) or _SWITCH not in ("", "0")
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": CHECK_BOUNDS}
 

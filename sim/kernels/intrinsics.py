@@ -79,6 +79,16 @@ def trailing_zeros(context: Any, x: Any) -> Any:
 
 
 @intrinsic
+def count_ones(context: Any, x: Any) -> Any:
+    """Return the number of set bits of a uint64."""
+
+    def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
 def add_run(context: Any, acc: Any, at: Any, weights: Any, first: Any, n: Any) -> Any:
     """Add ``weights[first:first + n]`` to ``acc[at:at + n]`` (int16 to int16 or int32).
 

@@ -38,7 +38,7 @@ from nmhw.sim.kernels.fields import (
     P_V_BITS,
     P_V_WRAP,
 )
-from nmhw.sim.kernels.intrinsics import mask_of_64, trailing_zeros
+from nmhw.sim.kernels.intrinsics import count_ones, mask_of_64, trailing_zeros
 
 
 @kernel
@@ -241,11 +241,16 @@ def mark_active(pop, port, acc, u, v, biased, marks, totals):
 
 
 @kernel
-def count_per_core(marks, base, runs, first_run, end_run, counts):
-    """Add the flagged neurons of every run (start, length, core column) of equal core."""
-    for k in range(first_run, end_run):
-        start = np.uint64(base + runs[k, 0])
-        count = 0
-        for j in range(np.uint64(runs[k, 1])):
-            count += marks[start + j]
-        counts[runs[k, 2]] += count
+def count_per_core(marks, base, blocks, masks, first, end, counts):
+    """Count the flagged neurons of every core.
+
+    ``blocks[k]`` = (64-neuron block, core column) and ``masks[k]`` = the neurons of that block on
+    that core, blocks ascending.
+    """
+    block = np.int64(-1)
+    flagged = np.uint64(0)
+    for k in range(np.uint64(first), np.uint64(end)):
+        if blocks[k, 0] != block:
+            block = blocks[k, 0]
+            flagged = mask_of_64(marks, np.uint64(base + 64 * block))
+        counts[blocks[k, 1]] += np.int32(count_ones(flagged & masks[k]))

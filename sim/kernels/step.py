@@ -201,7 +201,7 @@ def _start_sample(states, starts, resting, ring_counts):
 def _close_over(stamp: str) -> Any:
     def run_steps(
         control, pops, projections, ports, weights, rows, params, states, starts, rests, accs,
-        outs, rings, inputs, events, counts, totals, late, runs, run_pointers, core_counts,
+        outs, rings, inputs, events, counts, totals, late, core_table, core_counts,
         saturations, probes, order, probe_int, probe_float,
     ):  # fmt: skip
         """Run rows ``control[C_ROW]`` to ``control[C_STOP]``; see the module's text."""
@@ -210,7 +210,8 @@ def _close_over(stamp: str) -> Any:
         weights, rows, params, states = borrow((weights, rows, params, states))
         rests, accs, outs, rings = borrow((rests, accs, outs, rings))
         inputs, events, totals, late = borrow((inputs, events, totals, late))
-        counts, runs, core_counts = borrow((counts, runs, core_counts))
+        counts, core_counts = borrow((counts, core_counts))
+        core_blocks, core_masks, core_pointers = borrow(core_table)
         order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
         acc16, acc32, x64, sums = accs
@@ -251,8 +252,8 @@ def _close_over(stamp: str) -> Any:
                 )
                 if per_core:
                     count_per_core(
-                        marks, pop[P_BASE], runs, run_pointers[p], run_pointers[p + 1],
-                        core_counts[row],
+                        marks, pop[P_BASE], core_blocks, core_masks, core_pointers[p],
+                        core_pointers[p + 1], core_counts[row],
                     )  # fmt: skip
             _store_probes(probes, sample, step, pops, states, order, probe_int, probe_float)
             row += 1

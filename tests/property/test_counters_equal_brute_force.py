@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmhw.sim.chip_run import run_chip
@@ -103,12 +103,6 @@ def brute_force(
     return found
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
 @given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans())
 def test_counters_equal_a_count_over_expanded_synapses(
     random_case: Callable[[int], Any], seed: int, continuous: bool

@@ -6,20 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmhw.sim.engine import EngineOutput, run_program
 from nmhw.sim.program import build_program
 from nmhw.sim.reference import ReferenceOutput, run_reference
 from nmhw.values.probe import Probe
-
-SETTINGS = settings(
-    max_examples=120,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
 
 
 def assert_equal(engine: EngineOutput, reference: ReferenceOutput) -> None:
@@ -45,7 +38,6 @@ def assert_equal(engine: EngineOutput, reference: ReferenceOutput) -> None:
         assert engine.saturations[name] == reference.saturations[name], name
 
 
-@SETTINGS
 @given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans(), every=st.integers(1, 3))
 def test_every_spike_state_and_count_is_equal(
     random_case: Callable[[int], Any], seed: int, continuous: bool, every: int

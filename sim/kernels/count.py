@@ -1,0 +1,63 @@
+"""Counting per row and core: events times a sparse fan-out table, without an event matrix."""
+
+# mypy: allow-untyped-defs, no-check-untyped-defs
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nmhw.sim.kernels.compiled import entry_point, source_stamp
+from nmhw.sim.kernels.intrinsics import prefetch
+
+
+def _close_over(stamp: str) -> Any:
+    def count_fan_out(sample, step, index, steps, first_row, indptr, columns, values, out):
+        """Add row ``index[k]`` of a CSR table to ``out[row of event k]`` for every event.
+
+        The row of an event is ``sample * steps + step - first_row``.
+        """
+        _ = stamp  # part of the cache key
+        for k in range(index.size):
+            row = np.uint64(np.int64(sample[k]) * steps + step[k] - first_row)
+            i = np.uint64(index[k])
+            for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])):
+                out[row, np.uint64(columns[p])] += values[p]
+
+    return count_fan_out
+
+
+def _close_over_dense(stamp: str) -> Any:
+    def count_dense_fan_out(sample, step, index, steps, first_row, table, out):
+        """Add ``table[index[k]]`` to ``out[row of event k]`` for every event (see above)."""
+        _ = stamp  # part of the cache key
+        flat = table.ravel()
+        width = np.uint64(table.shape[1])
+        for k in range(np.uint64(index.size)):
+            ahead = k + np.uint64(8)
+            if ahead < np.uint64(index.size):
+                for p in range(np.uint64(0), width, np.uint64(16)):
+                    prefetch(flat, np.uint64(index[ahead]) * width + p)
+            row = np.uint64(np.int64(sample[k]) * steps + step[k] - first_row)
+            fan = table[np.uint64(index[k])]
+            sums = out[row]
+            for p in range(width):
+                sums[p] += fan[p]
+
+    return count_dense_fan_out
+
+
+def _close_over_weights(stamp: str) -> Any:
+    def count_weights(sample, step, index, steps, first_row, weights, out):
+        """Add ``weights[index[k]]`` to ``out[row of event k]`` for every event (see above)."""
+        _ = stamp  # part of the cache key
+        for k in range(np.uint64(index.size)):
+            row = np.uint64(np.int64(sample[k]) * steps + step[k] - first_row)
+            out[row] += weights[np.uint64(index[k])]
+
+    return count_weights
+
+
+count_weights = entry_point(_close_over_weights(source_stamp()))
+count_dense_fan_out = entry_point(_close_over_dense(source_stamp()))
+count_fan_out = entry_point(_close_over(source_stamp()))
