@@ -105,6 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader went away (| head): nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit:  # click's way to say the same
+        return 0
     except Exception as error:
         return _report_bug(error, as_json)
 
@@ -126,8 +128,9 @@ def _fail(text: str, record: dict[str, Any], as_json: bool) -> int:
 
 
 def _print_error(record: dict[str, Any], exit_code: int) -> None:
-    fields = dict.fromkeys(("got", "limit", "where", "hint", "rule"))
-    click.echo(json.dumps({**fields, **record, "exit_code": exit_code}, indent=1))
+    order = ("error", "exit_code", "what", "got", "limit", "where", "hint", "rule")
+    known = {**dict.fromkeys(order), **record, "exit_code": exit_code}
+    click.echo(json.dumps(known, indent=1, allow_nan=False))
 
 
 def _report_bug(error: Exception, as_json: bool) -> int:

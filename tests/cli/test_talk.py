@@ -1,0 +1,134 @@
+"""Help, progress, interruption, broken pipes: what surrounds the data."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nmhw.cli import output
+from nmhw.cli.main import VERBS, main
+
+
+def test_help_lists_every_verb_and_the_exit_codes(nmhw: Callable) -> None:
+    done = nmhw("--help")
+    assert done.code == 0
+    for verb, (_, text) in VERBS.items():
+        assert verb in done.out
+        assert text in done.out
+    assert "Exit codes: 0 ok, 2 bad usage or input, 3" in done.out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_of_every_verb_is_explained(nmhw: Callable, verb: str) -> None:
+    done = nmhw(verb, "--help")
+    assert done.code == 0
+    command = __import__(VERBS[verb][0], fromlist=["command"]).command
+    options = [p for p in command.params if p.param_type_name == "option"]
+    assert {"--json", "--quiet"} <= {name for option in options for name in option.opts}
+    for option in options:
+        assert option.help, option.opts
+        assert len(option.help) < 100
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_counts_samples_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with output.progress_bar("running numba") as advance:
+        assert advance is not None
+        advance(20, 20)
+    shown = terminal.getvalue()
+    assert "running numba" in shown
+    assert "20/20" in shown
+    assert "samples" in shown
+
+
+def test_off_a_terminal_one_line_and_quiet_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.progress_bar("running numba") as advance:
+        assert advance is None
+    assert capsys.readouterr().err == "running numba ...\n"
+    with output.progress_bar("running numba", quiet=True) as advance:
+        assert advance is None
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_goes_up_to_the_number_of_samples(run_args: list[str], files: Path) -> None:
+    import numpy as np
+
+    import nmhw as package
+
+    deployed = package.deploy(package.load(run_args[1], "snntorch"), "loihi1-nahuku")
+    for backend in ("numba", "reference"):
+        seen: list[tuple[int, int]] = []
+        deployed.run(
+            np.load(files / "x.npy"), backend=backend, progress=lambda *a, s=seen: s.append(a)
+        )
+        assert seen[-1] == (4, 4)
+        assert seen == sorted(seen)
+
+
+def test_the_first_run_says_that_kernels_are_compiled(
+    nmhw: Callable, monkeypatch: pytest.MonkeyPatch, run_args: list[str]
+) -> None:
+    text = "compiling kernels, once"
+    monkeypatch.setattr("nmhw.sim.backends.will_compile", lambda backend: True)
+    assert text in nmhw(*run_args).err
+    monkeypatch.setattr("nmhw.sim.backends.will_compile", lambda backend: False)
+    assert text not in nmhw(*run_args).err
+
+
+def test_quiet_says_nothing_on_stderr(nmhw: Callable, run_args: list[str]) -> None:
+    assert nmhw(*run_args, "--quiet").err == ""
+    assert nmhw("demo", "--samples", 2, "-q").err == ""
+
+
+def test_interruption_exits_130_without_traceback(
+    nmhw: Callable, monkeypatch: pytest.MonkeyPatch, run_args: list[str], tmp_path: Path
+) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nmhw.sim.chip_run.run_program", interrupt)
+    done = nmhw(*run_args, "-o", tmp_path / "run")
+    assert done.code == 130
+    assert done.err.endswith("nmhw: interrupted\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = [sys.executable, "-m", "nmhw", "chips", "loihi1-nahuku", "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_unicode_is_no_error() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "nmhw", "demo", "--samples", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0
+    assert "J per sample" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_main_takes_the_arguments_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nmhw", "--version"])
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("nmhw, version ")
