@@ -14,7 +14,7 @@ from nmhw.values.laws import LAWS
 COST_KINDS = tuple(dict.fromkeys([*(k.split(".")[0] for k in EVENT_KINDS), *EVENT_KINDS]))
 
 #: Units of the figures in ``[published]``: base units, so that no number is off by a prefix.
-PUBLISHED_UNITS = ("W", "J", "s", "Hz", "V", "ratio", "count", "bytes", "cycles", "1/s", "m2")
+PUBLISHED_UNITS = ("W", "J", "s", "Hz", "V", "ratio", "count", "bytes", "cycles", "1/s")
 
 
 def one_of(choices: tuple[str, ...]) -> BeforeValidator:

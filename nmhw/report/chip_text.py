@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
+from nmhw.report.chip_figures import cost_parts, published_parts
 from nmhw.report.layout import indented, new_table, render
-from nmhw.values.chip import ChipSpec, CostTable, Figure
+from nmhw.values.chip import ChipSpec
 
 
 def render_chip_list(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -36,9 +37,13 @@ def render_chip(chip: ChipSpec) -> str:
     if not chip.is_executable:
         head.append(indented(f"limits only: {chip.not_executable_because}"))
     head += [indented(f"note: {text}") for text in chip.notes]
-    parts: list[RenderableType] = [Text("\n".join(head)), _budgets(chip), _arithmetic(chip)]
+    parts: list[RenderableType] = [Text("\n".join(head))]
+    if any(group.budget for group in chip.cores):
+        parts.append(_budgets(chip))
+    parts += [*_limits(chip), _arithmetic(chip)]
     for table in chip.costs.values():
-        parts += _costs(table, chip.default_costs)
+        parts += cost_parts(table, chip.default_costs)
+    parts += published_parts(chip.published)
     sources = [indented(f"{key}: {text}") for key, text in chip.sources.items()]
     parts.append(Text("\n".join(["\nSources", *sources])))
     return render(parts)
@@ -55,54 +60,38 @@ def _budgets(chip: ChipSpec) -> RenderableType:
     return table
 
 
+def _limits(chip: ChipSpec) -> list[RenderableType]:
+    """Return formats of stored synapses and the rules beyond budgets, with their sources."""
+    lines = []
+    for encoding in chip.encodings:
+        widths = ", ".join(str(w) for w in encoding.weight_bits)
+        lines.append(f"{encoding.kind} synapses: weights of {widths} bit [{encoding.source}]")
+    if chip.memory is not None:
+        sizes = (f"{k} {getattr(chip.memory, k)}" for k in type(chip.memory).__dataclass_fields__)
+        parts = [size for size in sizes if not size.startswith("source")]
+        lines.append(f"one memory per core: {', '.join(parts)} [{chip.memory.source}]")
+    for rule in chip.rules:
+        given = ", ".join(f"{k} = {_show(v)}" for k, v in rule.parameters.items())
+        text = ". ".join(part for part in (given, rule.note) if part)
+        lines.append(f"rule {rule.kind} ({rule.severity}): {text} [{rule.source}]")
+    if not lines:
+        return []
+    return [Text("\n".join(["\nFormats and rules", *(indented(line) for line in lines)]))]
+
+
 def _arithmetic(chip: ChipSpec) -> RenderableType:
+    """Return what the file states; a sheet that cannot run leaves the rest unsaid."""
     spec = chip.arithmetic
+    stated = chip.document.get("arithmetic", {})
     table = new_table("\nArithmetic", ["property", "value", "source"], left=3)
     for name in type(spec).__dataclass_fields__:
-        if name in ("claim", "citations"):
+        if name in ("claim", "citations") or (not chip.is_executable and name not in stated):
             continue
-        value = getattr(spec, name)
-        text = ", ".join(str(v) for v in value) if isinstance(value, tuple) else str(value)
-        table.add_row(name, text, spec.citations.get(name, ""))
+        table.add_row(name, _show(getattr(spec, name)), spec.citations.get(name, ""))
     return table
 
 
-def _costs(costs: CostTable, default: str | None) -> list[RenderableType]:
-    mark = " (default)" if costs.name == default else ""
-    columns = ["event", "figure", "value", "range", "grade", "basis", "source"]
-    table = new_table(f"\nCosts '{costs.name}'{mark}: {costs.title}", columns, left=2)
-    groups = (
-        ("energy", costs.energy_pj),
-        ("latency", costs.latency_ns),
-        ("static", costs.static_w),
-    )
-    for label, figures in groups:
-        for kind, figure in figures.items():
-            table.add_row(kind, label, *_figure_cells(figure))
-    for tiles, figure in costs.sync.points:
-        table.add_row(f"barrier, {tiles} tiles", "latency", *_figure_cells(figure))
-    if costs.sync.tick_s is not None:
-        table.add_row("tick", "latency", *_figure_cells(costs.sync.tick_s))
-    return [table, Text("\n".join(_figure_notes(costs)))]
-
-
-def _figure_cells(figure: Figure) -> Iterable[str]:
-    value = "unpriced" if figure.value is None else f"{figure.value:g} {figure.unit}"
-    if figure.included_in:
-        value = f"in {figure.included_in}"
-    bounds = "" if figure.low is None and figure.high is None else _bounds(figure)
-    return value, bounds, figure.grade, figure.basis, figure.source
-
-
-def _bounds(figure: Figure) -> str:
-    low = "" if figure.low is None else f"{figure.low:g}"
-    high = "" if figure.high is None else f"{figure.high:g}"
-    return f"{low}..{high}"
-
-
-def _figure_notes(costs: CostTable) -> list[str]:
-    notes = [indented(note) for note in costs.notes]
-    for kind, figure in (*costs.energy_pj.items(), *costs.latency_ns.items()):
-        if figure.note:
-            notes.append(indented(f"{kind}: {figure.note}"))
-    return notes
+def _show(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(v) for v in value) or "none"
+    return str(value)
