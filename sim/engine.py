@@ -15,7 +15,7 @@ from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
 from nmhw.sim.program import ALIGNMENT, Program
-from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace, allocate
+from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace, borrow_workspace, return_workspace
 from nmhw.values.arithmetic import CellState
 from nmhw.values.events import SpikeEvents
 from nmhw.values.probe import Probe
@@ -129,14 +129,17 @@ def run_program(
     """
     table = input_table(program, inputs, n_steps, n_samples)
     size = RunSize(table.n_samples, n_steps, continuous)
-    space = allocate(program, size, multiplicity=table.multiplicity, probes=probes)
+    shape: dict[str, Any] = {"multiplicity": table.multiplicity, "probes": probes}
+    space = borrow_workspace(program, size, **shape)
     core_table = _core_table(space, core_columns)
     space.control[f.C_COUNT_ACTIVE] = count_active or core_columns is not None
     space.control[f.C_CORE_STEPS] = core_columns is not None
     recorder = _Recorder(program, keep_spikes, on_chunk)
     _run_rows(space, table, core_table, recorder, progress)
     core_active = core_table[1] if core_columns is not None else None
-    return _collect(space, inputs, recorder, probes, core_active)
+    output = _collect(space, inputs, recorder, probes, core_active)
+    return_workspace(space, **shape)
+    return output
 
 
 class _Recorder:
@@ -269,7 +272,7 @@ def _collect(
     shapes = program.quantized.shapes()
     spikes = {name: fit_steps(events, size.n_steps) for name, events in inputs.items()}
     totals, late, active, states = {}, {}, {}, {}
-    counts = space.counts.reshape(size.n_samples, size.n_steps, -1)
+    counts = space.counts.reshape(size.n_samples, size.n_steps, -1).copy()
     for k, name in enumerate(program.populations):
         order = program.orders[name]
         here = space.slice_of(k)
@@ -329,7 +332,7 @@ def _probe_data(space: Workspace, probes: Sequence[Probe]) -> dict[tuple[str, st
         n = int(space.pops[row[f.R_POPULATION], f.P_SIZE])
         shape = (space.size.n_samples, int(row[f.R_KEPT]), n)
         at = int(row[f.R_OFFSET])
-        values = pool[at : at + int(np.prod(shape))].reshape(shape)
+        values = pool[at : at + int(np.prod(shape))].reshape(shape).copy()
         steps = np.arange(0, space.size.n_steps, probe.every, dtype=np.int64)
         data[probe.population, probe.variable] = ProbeData(
             probe.population, probe.variable, steps, values

@@ -7,7 +7,7 @@ buffers) is in ``workspace.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class Program:
         pool_pointers, pooled.
     max_rows : int
         Most pooled events that one event of a source makes.
+    spare : list
+        At most one workspace of an earlier run, to be used again by ``workspace.borrow``.
     """
 
     quantized: QuantizedNetwork
@@ -65,6 +67,7 @@ class Program:
     windows: tuple[AccumulatorWindow | None, ...]
     pools: Mapping[str, NDArray[Any]]
     max_rows: int
+    spare: list[Any] = field(default_factory=list, repr=False)
 
     @property
     def n_bytes(self) -> int:

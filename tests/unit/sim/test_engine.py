@@ -80,10 +80,31 @@ def test_results_do_not_depend_on_the_event_buffer(
     whole = run_program(program, {"in": events}, n_steps=14)
     chunks: list[EventChunk] = []
     monkeypatch.setattr(workspace, "_buffer_size", lambda control, size: 30 + 3 * 5)
-    small = run_program(program, {"in": events}, n_steps=14, on_chunk=chunks.append)
+    again = build_program(two_layers)
+    small = run_program(again, {"in": events}, n_steps=14, on_chunk=chunks.append)
     assert len(chunks) > 5
     assert [c.first_row for c in chunks[1:]] == [c.end_row for c in chunks[:-1]]
     assert_same(whole, small)
+
+
+def test_a_program_runs_again_without_touching_earlier_results(
+    two_layers: QuantizedNetwork, events: SpikeEvents
+) -> None:
+    program = build_program(two_layers)
+    probes = [Probe("hidden", "v", 2)]
+    first = run_program(program, {"in": events}, n_steps=14, probes=probes)
+    assert len(program.spare) == 1
+    before = {k: v.copy() for k, v in first.step_counts.items()}
+    values = first.probes["hidden", "v"].values.copy()
+    silent = SpikeEvents.from_dense(np.zeros((3, 12, 20), np.int64))
+    run_program(program, {"in": silent}, n_steps=14, probes=probes)
+    third = run_program(program, {"in": events}, n_steps=14, probes=probes)
+    assert_same(first, third)
+    np.testing.assert_array_equal(first.probes["hidden", "v"].values, values)
+    for name, counts in before.items():
+        np.testing.assert_array_equal(first.step_counts[name], counts)
+        np.testing.assert_array_equal(first.active_updates[name], third.active_updates[name])
+        assert first.saturations[name] == third.saturations[name]
 
 
 def test_spikes_beyond_the_limit_are_dropped_but_never_those_of_outputs(
