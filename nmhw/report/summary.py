@@ -18,6 +18,9 @@ from nmhw.values.result import Counters, RunResult
 #: A population that fires in this share of all steps carries no information.
 _ALWAYS = 0.95
 
+#: Resources in the order of a reader's interest; others follow by name.
+_FIRST = ("neurons", "in_axons", "out_axons", "synapse_bits", "memory_bits")
+
 
 def summarize_mapping(
     quantized: QuantizedNetwork, mapping: Mapping, chip: ChipSpec
@@ -74,7 +77,8 @@ def summarize_run(result: RunResult, quantized: QuantizedNetwork) -> dict[str, A
 def summarize_utilization(mapping: Mapping) -> dict[str, Any]:
     """Return mean and maximum use of every limited resource, with the worst core."""
     table: dict[str, dict[str, Any]] = {}
-    for resource in {r: None for core in mapping.utilization for r in core.resources}:
+    found = {resource for core in mapping.utilization for resource in core.resources}
+    for resource in sorted(found, key=_rank):
         rows = [
             (u.resources[resource], u.core) for u in mapping.utilization if resource in u.resources
         ]
@@ -90,6 +94,11 @@ def summarize_utilization(mapping: Mapping) -> dict[str, Any]:
             "worst_core": worst[3],
         }
     return table
+
+
+def _rank(resource: str) -> tuple[int, str]:
+    known = _FIRST.index(resource) if resource in _FIRST else len(_FIRST)
+    return known, resource
 
 
 def notice_dict(notice: Notice) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def write_network(path: Path, widths: list[int], scale: float = 1.0, seed: int =
     """Write a chain of Linear and LIF layers called fc1, lif1, fc2, lif2..."""
     rng = np.random.default_rng(seed)
     nodes: dict[str, Any] = {"input": nir.Input(np.array([widths[0]]))}
-    for k, (before, n) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+    for k, (before, n) in enumerate(itertools.pairwise(widths), start=1):
         one = np.ones(n, np.float32)
         weight = (scale * rng.normal(size=(n, before))).astype(np.float32)
         nodes[f"fc{k}"] = nir.Linear(weight)
@@ -62,7 +63,7 @@ def write_network(path: Path, widths: list[int], scale: float = 1.0, seed: int =
         )
     nodes["output"] = nir.Output(np.array([widths[-1]]))
     names = list(nodes)
-    nir.write(str(path), nir.NIRGraph(nodes, list(zip(names[:-1], names[1:], strict=True))))
+    nir.write(str(path), nir.NIRGraph(nodes, list(itertools.pairwise(names))))
     return path
 
 

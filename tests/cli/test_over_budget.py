@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def write_layer(path: Path, n_inputs: int, n: int) -> Path:
         "output": nir.Output(np.array([n])),
     }
     names = list(nodes)
-    nir.write(str(path), nir.NIRGraph(nodes, list(zip(names[:-1], names[1:], strict=True))))
+    nir.write(str(path), nir.NIRGraph(nodes, list(itertools.pairwise(names))))
     return path
 
 
