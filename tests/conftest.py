@@ -1,7 +1,10 @@
 """Settings for every test: hypothesis runs the same examples on every machine."""
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,3 +31,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 def data_dir() -> Path:
     """Folder of the stored test data."""
     return Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def lava_vectors() -> ModuleType:
+    """Reader and replay of recorded Lava runs, for stored (golden) and fresh (live) ones."""
+    path = Path(__file__).parent / "golden" / "lava_vectors.py"
+    spec = importlib.util.spec_from_file_location("lava_vectors", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
