@@ -277,7 +277,7 @@ def _collect(
         order = program.orders[name]
         here = space.slice_of(k)
         totals[name] = _to_author(space.totals[here], order)
-        active[name] = _to_author(space.outs[2][here].astype(np.int64), order)
+        active[name] = _to_author(space.outs[3][here], order)
         d, at = int(space.pops[k, f.P_LATE_STEPS]), int(space.pops[k, f.P_LATE])
         n = int(space.pops[k, f.P_SIZE])
         late[name] = _to_author(space.late[at : at + d * n].reshape(d, n), order)

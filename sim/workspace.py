@@ -114,7 +114,7 @@ def borrow_workspace(
         return allocate(program, size, multiplicity=multiplicity, probes=probes)
     found: Workspace = space
     found.control[f.C_ROW] = found.control[f.C_EVENTS] = 0
-    for array in (found.totals, found.late, found.saturations, found.outs[2]):
+    for array in (found.totals, found.late, found.saturations, found.outs[3]):
         array[:] = 0
     return found
 
@@ -197,7 +197,7 @@ def allocate(
         starts=starts,
         rests=rests,
         accs=accs,
-        outs=(flags, marks, aligned_zeros(n_total, np.int32)),
+        outs=(flags, marks, aligned_zeros(n_total, np.uint8), aligned_zeros(n_total, np.int64)),
         rings=(ring, ring_counts),
         expanded=np.zeros(_most_pooled(program, pops, multiplicity, most), np.uint32),
         events=np.zeros(_buffer_size(control, size), np.uint32),

@@ -145,7 +145,7 @@ def _write_spikes(index, n, ring, at):
 
 
 @kernel
-def update_general(pop, params, x64, u64, v64, resting, rest_steps, marks, totals, ring, ring_at):
+def update_general(pop, params, x64, u64, v64, resting, rest_steps, marks, counts, ring, ring_at):
     """Update one population from its summed input ``x64``; return (spikes, saturations)."""
     base, state = pop[P_BASE], pop[P_STATE]
     bits, floored = pop[P_DECAY_BITS], pop[P_FLOOR]
@@ -161,7 +161,7 @@ def update_general(pop, params, x64, u64, v64, resting, rest_steps, marks, total
         u_bias, v_bias = params[G_U_BIAS, k], params[G_V_BIAS, k]
         active = v != 0 or x != 0 or u != 0 or u_bias != 0 or v_bias != 0
         marks[base + j] = active
-        totals[base + j] += active
+        counts[base + j] += np.uint8(active)
         wide = _decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored) + x + u_bias
         u = _fit(wide, pop[P_U_BITS], pop[P_U_WRAP])
         hit = u != wide
@@ -194,7 +194,7 @@ def update_general(pop, params, x64, u64, v64, resting, rest_steps, marks, total
 
 
 @kernel
-def update_float(pop, params, x64, uf, vf, resting, rest_steps, marks, totals, ring, ring_at):
+def update_float(pop, params, x64, uf, vf, resting, rest_steps, marks, counts, ring, ring_at):
     """Update one float32 population; every operation is rounded to float32; return spikes."""
     base, state = pop[P_BASE], pop[P_STATE]
     late, kind, most = pop[P_RESET_DELAY], pop[P_RESET], pop[P_MAX_SPIKES]
@@ -208,7 +208,7 @@ def update_float(pop, params, x64, uf, vf, resting, rest_steps, marks, totals, r
         zero = np.float32(0)
         active = v != zero or x != zero or u != zero or params[F_DRIVE, k] != zero
         marks[base + j] = active
-        totals[base + j] += active
+        counts[base + j] += np.uint8(active)
         gained = np.float32(params[F_U_GAIN, k] * x)
         if pop[P_HAS_CURRENT]:
             u = np.float32(np.float32(params[F_U_KEEP, k] * u) + gained)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
-from nmhw.sim.kernels.fields import P_ORDER, P_SIZE
+from nmhw.sim.kernels.fields import P_IS_SPIKING, P_MAX_SPIKES, P_ORDER, P_SIZE
 from nmhw.sim.kernels.intrinsics import borrow, mask_of_64, trailing_zeros
 
 
@@ -24,7 +24,22 @@ def _sort_short(values, first, end):
 
 
 @kernel
-def _write_seen(seen, times, size, out, at):
+def _write_seen(seen, size, out, at):
+    """Write every seen index, ascending, and forget it."""
+    cursor = np.uint64(at)
+    for k in range(np.uint64(0), np.uint64(size), np.uint64(64)):
+        mask = mask_of_64(seen, k)
+        if mask:
+            for i in range(k, k + np.uint64(64)):
+                seen[i] = 0
+        while mask:
+            out[cursor] = np.int32(k + trailing_zeros(mask))
+            mask &= mask - np.uint64(1)
+            cursor += np.uint64(1)
+
+
+@kernel
+def _write_repeated(seen, times, size, out, at):
     """Write every seen index as often as it was seen, ascending, and forget it."""
     cursor = np.uint64(at)
     for k in range(np.uint64(0), np.uint64(size), np.uint64(64)):
@@ -64,23 +79,29 @@ def _close_over(stamp: str) -> Any:
                     continue
                 out = cursors[p]
                 cursors[p] = out + n
-                for k in range(out, out + n):
+                for k in range(np.uint64(out), np.uint64(out + n)):
                     sample_of[k] = sample
                     step_of[k] = step
                 place, size = pops[p, P_ORDER], pops[p, P_SIZE]
                 if place < 0:
-                    for k in range(n):
-                        index_of[out + k] = events[at + k]
+                    for k in range(np.uint64(n)):
+                        index_of[np.uint64(out) + k] = events[np.uint64(at) + k]
                 elif np.int64(n) * n < size >> 3:
                     for k in range(n):
                         index_of[out + k] = order[place + np.int64(events[at + k])]
                     _sort_short(index_of, out, out + n)
+                elif pops[p, P_MAX_SPIKES] == 1 or not pops[p, P_IS_SPIKING]:
+                    for k in range(np.uint64(n)):
+                        spike = np.uint64(events[np.uint64(at) + k])
+                        seen[np.uint64(order[np.uint64(place) + spike])] = 1
+                    _write_seen(seen, size, index_of, out)
                 else:
-                    for k in range(n):
-                        i = np.uint64(order[place + np.int64(events[at + k])])
+                    for k in range(np.uint64(n)):
+                        spike = np.uint64(events[np.uint64(at) + k])
+                        i = np.uint64(order[np.uint64(place) + spike])
                         seen[i] = 1
                         times[i] += 1
-                    _write_seen(seen, times, size, index_of, out)
+                    _write_repeated(seen, times, size, index_of, out)
                 at += n
 
     return export_events

@@ -89,8 +89,8 @@ def update_float_rows(pop, port, acc, uf, vf, params, flags):
 
 
 @kernel
-def mark_active_float(pop, port, acc, uf, vf, params, marks, totals):
-    """Flag and count the neurons that have state, input or drive before the step."""
+def mark_active_float(pop, port, acc, uf, vf, params, marks, counts):
+    """Flag and count (in bytes) the neurons that have state, input or drive before the step."""
     drive = params[F_DRIVE]
     zero = np.float32(0)
     length = np.uint64(port[A_LENGTH])
@@ -102,4 +102,4 @@ def mark_active_float(pop, port, acc, uf, vf, params, marks, totals):
             moves = (vf[k + j] != zero) | (uf[k + j] != zero) | (drive[k + j] != zero)
             active = moves | (acc[a + j] != 0)
             marks[n + j] = active
-            totals[n + j] += np.int32(active)
+            counts[n + j] += np.uint8(active)

@@ -227,17 +227,33 @@ def update_current(pop, port, acc, u, v, params, flags):
 
 
 @kernel
-def mark_active(pop, port, acc, u, v, biased, marks, totals):
-    """Flag and count the neurons of a fast form that have state, input or bias before the step."""
-    base = pop[P_BASE]
+def mark_active(pop, port, acc, u, v, biased, marks, counts):
+    """Flag and count the neurons of a fast form that have state, input or bias before the step.
+
+    ``counts`` are bytes: the caller empties them before the 256th step.
+    """
     length = np.uint64(port[A_LENGTH])
     for r in range(port[A_ROWS]):
-        n = np.uint64(base + r * port[A_LENGTH])
+        n = np.uint64(pop[P_BASE] + r * port[A_LENGTH])
         a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-        for j in range(length):
-            active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
-            marks[n + j] = active
-            totals[n + j] += np.int32(active)
+        if pop[P_HAS_CURRENT]:
+            for j in range(length):
+                active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
+                marks[n + j] = active
+                counts[n + j] += np.uint8(active)
+        else:
+            for j in range(length):
+                active = (v[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
+                marks[n + j] = active
+                counts[n + j] += np.uint8(active)
+
+
+@kernel
+def empty_counts(counts, totals):
+    """Move the byte counts to their totals."""
+    for j in range(counts.size):
+        totals[j] += counts[j]
+        counts[j] = 0
 
 
 @kernel

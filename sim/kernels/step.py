@@ -62,6 +62,7 @@ from nmhw.sim.kernels.float_rows import mark_active_float, update_float_rows
 from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.kernels.neurons import (
     count_per_core,
+    empty_counts,
     mark_active,
     scan_flags,
     update_arrays,
@@ -113,7 +114,7 @@ def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_a
     p32, p64, pf, biased = params
     u32, v32, u64, v64, uf, vf = states
     resting, rest_steps = rests
-    flags, marks, active = outs
+    flags, marks, active, _ = outs
     first = pop[P_FIRST_PORT]
     kind = pop[P_UPDATE]
     if kind >= UPDATE_GENERAL:
@@ -215,7 +216,7 @@ def _close_over(stamp: str) -> Any:
         order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
         acc16, acc32, x64, sums = accs
-        marks = outs[1]
+        marks, byte_counts, active_totals = outs[1], outs[2], outs[3]
         steps, keep = control[C_STEPS], control[C_KEEP]
         continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
         marking = control[C_COUNT_ACTIVE]
@@ -255,8 +256,11 @@ def _close_over(stamp: str) -> Any:
                         marks, pop[P_BASE], core_blocks, core_masks, core_pointers[p],
                         core_pointers[p + 1], core_counts[row],
                     )  # fmt: skip
+            if row & 127 == 127:  # well before a byte is full
+                empty_counts(byte_counts, active_totals)
             _store_probes(probes, sample, step, pops, states, order, probe_int, probe_float)
             row += 1
+        empty_counts(byte_counts, active_totals)
         control[C_ROW] = row
         control[C_EVENTS] = event_at
 
