@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from nmhw.errors import UnsupportedError
 from nmhw.mappers.quantize.calibrate import observe, observed, worst_case
 from nmhw.mappers.quantize.cells import membrane_cell, summed_bias
 from nmhw.mappers.quantize.chains import lower_projection
@@ -26,6 +25,7 @@ from nmhw.mappers.quantize.part import Part, QuantizedPart
 from nmhw.mappers.quantize.scales import Bounds
 from nmhw.mappers.quantize.spinnaker2 import quantize_float32
 from nmhw.mappers.quantize.timing import Timing, retime
+from nmhw.mappers.sheet_limits import refuse_sheet
 from nmhw.values.chip import ChipSpec
 from nmhw.values.delays import split_by_delay
 from nmhw.values.discrete import FloatCell
@@ -135,9 +135,7 @@ def _quantize(
 ) -> QuantizedNetwork:
     chip = ledger.chip
     if not chip.is_executable:
-        raise UnsupportedError(
-            "nothing can be deployed on this chip", got=chip.name, hint=chip.not_executable_because
-        )
+        raise refuse_sheet(original, chip)
     network = split_by_delay(original, profile.dt_s)
     cells = discretize(network, profile)
     if is_literal:

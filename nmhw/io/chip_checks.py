@@ -40,6 +40,7 @@ OPTIONAL_PARAMETERS: Mapping[str, Mapping[str, type]] = {
         "strides": list,
         "pools": list,
         "weight_bits": list,
+        "input_channels": list,
         "max_padding": int,
         "min_input_size": int,
         "max_input_size": int,
@@ -235,7 +236,7 @@ def _check_rules(document: Table) -> Iterator[Problem]:
             if value is None:
                 hint = _TYPE_NAMES[wanted]
                 yield Problem((*place, parameter), "missing key", None, hint, "chip.missing-key")
-            elif type(value) is not wanted or (wanted is int and value < 1):
+            elif type(value) is not wanted or (type(value) is int and value < 1):
                 reason = f"must be {_TYPE_NAMES[wanted]}"
                 yield Problem((*place, parameter), reason, value, None, "chip.type")
         for parameter in given:
