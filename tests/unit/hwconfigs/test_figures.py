@@ -12,6 +12,8 @@ D18 = {
     ("energy_pj", "hop.local"): (1.7, None, None, "davies-2018", "simulated"),
     ("energy_pj", "hop.x"): (3.0, None, None, "davies-2018", "simulated"),
     ("energy_pj", "hop.y"): (4.0, None, None, "davies-2018", "simulated"),
+    ("energy_pj", "weight.update"): (120, None, None, "davies-2018", "simulated"),
+    ("latency_ns", "weight.update"): (6.1, None, None, "davies-2018", "simulated"),
     ("energy_pj", "reset"): (5_940_000, None, None, "frady-2020", "silicon"),
     ("latency_ns", "synop"): (3.5, None, 3.5, "davies-2018", "simulated"),
     ("latency_ns", "neuron.active"): (8.4, None, None, "davies-2018", "simulated"),

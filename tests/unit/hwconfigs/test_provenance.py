@@ -106,6 +106,13 @@ def test_law_an_idle_neuron_costs_two_synaptic_operations():
     assert energy["neuron.idle"].value / energy["synop"].value == pytest.approx(2.2, abs=0.01)
 
 
+def test_law_learning_a_synapse_costs_five_times_reading_it():
+    table = load_chip("loihi1-d18").cost_table()
+    energy, latency = table.energy_pj, table.latency_ns
+    assert energy["weight.update"].value / energy["synop"].value == pytest.approx(5.1, abs=0.05)
+    assert latency["weight.update"].value / latency["synop"].value == pytest.approx(1.7, abs=0.05)
+
+
 def test_law_north_south_hops_cost_more_than_east_west():
     table = load_chip("loihi1-d18").cost_table()
     energy, latency = table.energy_pj, table.latency_ns

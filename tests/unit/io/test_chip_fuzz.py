@@ -11,7 +11,7 @@ from nmhw.errors import ChipFileError
 from nmhw.io.chip_document import read_document
 from nmhw.io.chip_file import load_chip
 
-NAMES = ["generic", "loihi1-d18", "loihi1-nahuku", "spinnaker2"]
+NAMES = ["generic", "loihi1-d18", "loihi1-nahuku", "spinnaker2", "odin", "akd1000", "speck2f"]
 CHIPS = {name: load_chip(name) for name in NAMES}
 DOCUMENTS = {name: read_document(name)[0] for name in NAMES}
 
@@ -55,6 +55,13 @@ def mutations(draw):
 @example(("loihi1-d18", ("cores", "neurocore"), {"count": True}))
 @example(("spinnaker2", ("memory",), {"fixed_bits": -1}))
 @example(("loihi1-d18", ("costs", "d18", "sync", "points", 0), {"tiles": "1"}))
+@example(("odin", ("costs", "law", "laws"), [{}]))
+@example(("odin", ("costs", "law", "laws", "power", "terms"), 3))
+@example(("odin", ("costs", "law", "laws", "power", "kind"), "points"))
+@example(("akd1000", ("costs", "board", "laws", "latency", "points", 0), {"at": "1"}))
+@example(("akd1000", ("costs", "board", "laws", "latency", "points"), 7))
+@example(("speck2f", ("published",), [{}]))
+@example(("speck2f", ("published", "idle-io", "unit"), "mW"))
 def test_any_changed_leaf_loads_or_is_refused(mutation):
     name, path, value = mutation
     top, *rest = path

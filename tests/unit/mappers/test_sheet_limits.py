@@ -1,5 +1,7 @@
 """Chips that cannot run: exceeded limits are named, else the reason."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def network(inputs, layers, chains):
     names = ["in", *(p.name for p in populations)]
     projections = tuple(
         Projection(f"{a}>{b}", a, b, tuple(chain))
-        for a, b, chain in zip(names, names[1:], chains, strict=False)
+        for (a, b), chain in zip(pairwise(names), chains, strict=True)
     )
     ports = (InputPort("in", inputs),), (OutputPort("out", layers[-1], (names[-1],)),)
     return Network("net", ports[0], populations, projections, ports[1])
@@ -39,7 +41,7 @@ def dense(n_in, n_out):
 
 def fully_connected(*sizes):
     shapes = [(n,) for n in sizes]
-    chains = [[dense(a, b)] for a, b in zip(sizes, sizes[1:], strict=False)]
+    chains = [[dense(a, b)] for a, b in pairwise(sizes)]
     return network(shapes[0], shapes[1:], chains)
 
 

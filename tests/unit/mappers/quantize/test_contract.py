@@ -235,5 +235,5 @@ def test_a_population_without_spikes_cannot_feed_another() -> None:
 
 def test_a_sheet_that_is_not_executable_is_refused_with_its_reason() -> None:
     sheet = replace(GENERIC, is_executable=False, not_executable_because="limits only")
-    with pytest.raises(UnsupportedError, match=r"nothing can be deployed.*limits only"):
+    with pytest.raises(UnsupportedError, match=r"cannot run networks here, because limits only"):
         quantize_network(network(), sheet, EULER)
