@@ -27,11 +27,11 @@ _MODULE_OF_NAME = {
     "SpikeEvents": "nmhw.values.events",
     "chip": "nmhw.api.reading",
     "compare": "nmhw.api.comparison",
-    "deploy": "nmhw.api.deployment",
+    "deploy": "nmhw.api.deploying",
     "load": "nmhw.api.reading",
     "load_result": "nmhw.api.run",
-    "map_network": "nmhw.api.deployment",
-    "quantize": "nmhw.api.deployment",
+    "map_network": "nmhw.api.deploying",
+    "quantize": "nmhw.api.deploying",
     "run_float": "nmhw.api.float_run",
 }
 

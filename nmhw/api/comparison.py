@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmhw.api.deployment import Deployment, deploy
+from nmhw.api.deploying import deploy
+from nmhw.api.deployment import Deployment
 from nmhw.api.reading import chip as load_chip
 from nmhw.errors import NmhwError, UsageError
 from nmhw.values.chip import ChipSpec

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from nmhw.api.deployment import Deployment, deploy
+from nmhw.api.deploying import deploy
+from nmhw.api.deployment import Deployment
 from nmhw.api.inputs import PreparedInputs, prepare_inputs
 from nmhw.api.reading import load
 from nmhw.errors import UsageError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,9 @@ from typing import Any
 
 import nmhw
 from nmhw.api.execute import Progress, RunOptions, execute
-from nmhw.api.inputs import check_seed
 from nmhw.api.judging import as_probes
-from nmhw.api.reading import chip as load_chip_spec
-from nmhw.api.reading import give_meaning
 from nmhw.api.run import Run
-from nmhw.errors import UnsupportedError, UsageError
+from nmhw.errors import UnsupportedError
 from nmhw.report.summary import check_json, notice_dict, summarize_mapping
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
@@ -165,152 +161,6 @@ class Deployment:
         return execute(self, x, labels, options)
 
 
-def deploy(
-    network: Network,
-    chip: ChipSpec | str | Path,
-    *,
-    calibration: Any = None,
-    allow: Sequence[str] = (),
-    explicit: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    mapping: CoreMapping | str | Path | None = None,
-) -> Deployment:
-    """Quantize and map a network to a chip.
-
-    Parameters
-    ----------
-    network : Network
-        From ``load`` or ``Network.build()``; without a profile it gets the default one.
-    chip : ChipSpec, name or path
-    calibration : array or SpikeEvents, optional
-        Input samples (not the evaluated ones) from which state ranges and firing rates are read.
-    allow : sequence of str
-        Profile fields whose mismatch is accepted as an approximation.
-    explicit : mapping, optional
-        Given integers by population or projection name.
-    seed : int
-        Root seed of the mapper and of encoders.
-    mapping : Mapping or path, optional
-        One made earlier (``Deployment.save``) instead of a new one; it is verified.
-
-    Raises
-    ------
-    UnsupportedError
-        When the chip lacks a semantic (exit code 3).
-    DoesNotFitError
-        When a budget is exceeded (exit code 3).
-    UsageError
-        When a given mapping does not suit the network or the chip.
-    """
-    started = time.perf_counter()
-    check_seed(seed)
-    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
-    ready = network if network.profile is not None else give_meaning(network)
-    samples = None if calibration is None else _calibration(ready, calibration)
-    quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
-    quantized_at = time.perf_counter()
-    chosen = _given_mapping(mapping, quantized, spec)
-    if chosen is None:
-        chosen = _new_mapping(quantized, spec, rates, seed)
-    wall = {"quantize": quantized_at - started, "map": time.perf_counter() - quantized_at}
-    return Deployment(ready, spec, quantized, chosen, seed, samples, wall)
-
-
-def _new_mapping(
-    quantized: QuantizedNetwork, chip: ChipSpec, rates: Mapping[str, Any] | None, seed: int
-) -> CoreMapping:
-    from nmhw.mappers.greedy import map_network
-    from nmhw.mappers.verify import verify
-
-    mapping = map_network(quantized, chip, rates=rates, seed=seed)
-    violations = verify(quantized, chip, mapping).violations
-    if violations:  # no input may get here: the mapper and its independent check disagree
-        raise RuntimeError(f"mapper {mapping.mapper!r} broke a rule: {violations[0]}")
-    return mapping
-
-
-def _given_mapping(
-    mapping: CoreMapping | str | Path | None, quantized: QuantizedNetwork, chip: ChipSpec
-) -> CoreMapping | None:
-    """Return a mapping that was made earlier, after checking it against network and chip."""
-    from nmhw.io.mapping_file import load_mapping
-    from nmhw.mappers.verify import verify
-
-    if mapping is None:
-        return None
-    where = str(mapping) if isinstance(mapping, str | Path) else "mapping"
-    given = load_mapping(mapping) if isinstance(mapping, str | Path) else mapping
-    violations = [str(v) for v in verify(quantized, chip, given).violations]
-    if violations:
-        more = f" and {len(violations) - 1} more" if len(violations) > 1 else ""
-        raise UsageError(
-            "the mapping does not suit this network on this chip",
-            got=violations[0] + more,
-            where=where,
-            hint="map it again with the same model, chip, profile and calibration",
-            rule="mapping.unsuitable",
-        )
-    return given
-
-
-def quantize(
-    network: Network,
-    chip: ChipSpec | str | Path,
-    *,
-    calibration: Any = None,
-    allow: Sequence[str] = (),
-    explicit: Mapping[str, Any] | None = None,
-) -> QuantizedNetwork:
-    """Return the network in the chip's integers, without mapping it; see ``deploy``."""
-    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
-    ready = network if network.profile is not None else give_meaning(network)
-    samples = None if calibration is None else _calibration(ready, calibration)
-    return quantize_with_rates(ready, spec, samples, allow, explicit)[0]
-
-
-def map_network(
-    quantized: QuantizedNetwork, chip: ChipSpec | str | Path, *, seed: int = 0
-) -> CoreMapping:
-    """Place a quantized network on a chip's cores; see ``deploy``."""
-    from nmhw.mappers.greedy import map_network as run_mapper
-
-    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
-    return run_mapper(quantized, spec, seed=seed)
-
-
-def quantize_with_rates(
-    network: Network,
-    chip: ChipSpec,
-    calibration: Mapping[str, SpikeEvents] | None,
-    allow: Sequence[str],
-    explicit: Mapping[str, Any] | None,
-) -> tuple[QuantizedNetwork, Mapping[str, Any] | None]:
-    """Quantize; with calibration samples also return spikes per sample and neuron."""
-    from nmhw.api.runner import FloatRunner
-    from nmhw.mappers.quantize import quantize_network
-
-    if network.profile is None:
-        raise UsageError("the network has no profile", hint="nmhw.load(path, profile=...)")
-    runner = FloatRunner(network.profile) if calibration is not None else None
-    quantized = quantize_network(
-        network,
-        chip,
-        network.profile,
-        calibration=calibration,
-        runner=runner,
-        allow=frozenset(allow),
-        explicit=explicit,
-    )
-    rates = runner.rates if runner is not None else None
-    return quantized, rates
-
-
 def model_name(network: Network) -> str:
     """Return the file name without its folder, or the name given in code."""
     return Path(network.path).name if network.path else network.name
-
-
-def _calibration(network: Network, calibration: Any) -> Mapping[str, SpikeEvents]:
-    from nmhw.io.input_arrays import as_inputs
-
-    return as_inputs(network, calibration)

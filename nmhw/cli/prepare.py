@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from nmhw.api.deployment import Deployment, deploy
+from nmhw.api.deploying import deploy
+from nmhw.api.deployment import Deployment
 from nmhw.api.reading import chip as load_chip
 from nmhw.api.reading import load
 from nmhw.api.run import Run

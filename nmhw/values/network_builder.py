@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmhw.errors import UsageError
 from nmhw.values.linear import Dense, LinearOp, Reshape, Shape, Sparse
@@ -39,9 +40,10 @@ def make_neuron(kind: NeuronKind, size: int, **parameters: Any) -> NeuronModel:
         if name not in allowed:
             raise UsageError(f"{kind} has no such parameter", got=name, hint=", ".join(allowed))
     values = {f: parameters.get(f, _DEFAULTS.get(f)) for f in _FIELDS[kind]}
-    for name, value in values.items():
+    for name, value in (*values.items(), *parameters.items()):
         if value is None:
             raise UsageError(f"{kind} needs {name}", hint=f"{name}=...")
+        _check_numbers(value, name)
     extra = {k: v for k, v in parameters.items() if k not in values}
     arrays: dict[str, Any] = {k: as_parameter(v, size) for k, v in {**values, **extra}.items()}
     for name, array in arrays.items():
@@ -104,11 +106,16 @@ class NetworkBuilder:
         for node in (source, target):
             if node not in shapes:
                 raise UsageError("no such node", got=repr(node), where=self._name)
-        chain = ops if ops is not None else _as_chain(weights, shapes[source], shapes[target])
+        chain = (
+            ops
+            if ops is not None
+            else _as_chain(weights, shapes[source], shapes[target], f"{source}>{target}: weights")
+        )
         _check_chain(chain, shapes[source], shapes[target], f"{source}>{target}")
-        if delay_steps < 0 or int(delay_steps) != delay_steps:
+        if not delay_steps >= 0 or delay_steps % 1 != 0:
             raise UsageError("delay_steps must be a whole number >= 0", got=delay_steps)
         size = int(np.prod(shapes[target]))
+        _check_numbers(0.0 if bias is None else bias, f"{source}>{target}: bias")
         drive = None if bias is None else as_parameter(bias, size)
         label = name or self._unique(f"{source}>{target}")
         self._projections.append(Projection(label, source, target, chain, drive, int(delay_steps)))
@@ -118,6 +125,8 @@ class NetworkBuilder:
         """Add an output port that carries one or more populations."""
         self._refuse_duplicate(name)
         shapes = {p.name: p.shape for p in self._populations}
+        if not sources:
+            raise UsageError("an output needs at least one population", where=name)
         for source in sources:
             if source not in shapes:
                 raise UsageError("no such population", got=repr(source), where=name)
@@ -154,13 +163,25 @@ class NetworkBuilder:
 
 
 def _as_shape(shape: int | Shape) -> Shape:
-    full = (int(shape),) if np.isscalar(shape) else tuple(int(n) for n in shape)  # type: ignore[union-attr,arg-type]
-    if not full or min(full) < 1:
-        raise UsageError("a shape needs positive sizes", got=shape)
-    return full
+    sizes = np.atleast_1d(np.asarray(shape))
+    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or not sizes.size or sizes.min() < 1:
+        raise UsageError("a shape needs positive whole sizes", got=repr(shape))
+    return tuple(int(n) for n in sizes)
 
 
-def _as_chain(weights: Any, source: Shape, target: Shape) -> tuple[LinearOp, ...]:
+def _check_numbers(value: Any, where: str) -> None:
+    """Refuse text, complex numbers, ragged lists, NaN and infinite values."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise UsageError("not a rectangular array", where=where) from error
+    if array.dtype.kind not in "biuf":
+        raise UsageError("not real numbers", got=f"dtype {array.dtype}", where=where)
+    if not np.isfinite(array).all():
+        raise UsageError(f"{where} must be finite", got=array[~np.isfinite(array)].flat[0])
+
+
+def _as_chain(weights: Any, source: Shape, target: Shape, where: str) -> tuple[LinearOp, ...]:
     if weights is None:
         return ()
     if hasattr(weights, "to_csr"):
@@ -168,9 +189,11 @@ def _as_chain(weights: Any, source: Shape, target: Shape) -> tuple[LinearOp, ...
     if hasattr(weights, "tocsr"):
         from scipy.sparse import csr_array
 
+        _check_numbers(weights.data, where)
         op: LinearOp = Sparse(csr_array(weights))
     else:
-        op = Dense(np.asarray(weights, np.float64))
+        _check_numbers(weights, where)
+        op = Dense(_matrix(weights, where))
     flat_in, flat_out = (int(np.prod(source)),), (int(np.prod(target)),)
     chain: list[LinearOp] = [op]
     if source != flat_in:
@@ -178,6 +201,18 @@ def _as_chain(weights: Any, source: Shape, target: Shape) -> tuple[LinearOp, ...
     if target != flat_out:
         chain.append(Reshape(flat_out, target))
     return tuple(chain)
+
+
+def _matrix(weights: Any, where: str) -> NDArray[np.float64]:
+    array = np.asarray(weights, np.float64)
+    if array.ndim != 2:
+        raise UsageError(
+            "dense weights have two axes",
+            got=array.shape,
+            limit="(n_target, n_source)",
+            where=where,
+        )
+    return array
 
 
 def _check_chain(chain: tuple[LinearOp, ...], source: Shape, target: Shape, where: str) -> None:

@@ -1,6 +1,6 @@
 """The whole text of a small demo: any change of the report or of a number shows here.
 
-To accept a change: NMHW_UPDATE_GOLDEN=1 pytest tests/golden/test_demo_report.py, then read the diff.
+To accept a change: NMHW_UPDATE_GOLDEN=1 pytest tests/golden/test_demo_report.py; read the diff.
 """
 
 from __future__ import annotations
