@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import InputError, UnsupportedError, UsageError
+from nmhw.sim.kernels.intake import OUT_OF_RANGE, UNSORTED, scan_events
 from nmhw.sim.program import Program
 from nmhw.values.events import SpikeEvents
 
@@ -55,11 +57,19 @@ def input_table(
     pointers = np.zeros((max(len(program.inputs), 1), rows + 1), np.int64)
     parts, multiplicity, at = [np.zeros(0, np.uint32)], {}, 0
     for k, port in enumerate(program.quantized.inputs):
-        row, index = _flatten(inputs[port.name], port.name, port.size, n_steps)
-        pointers[k] = at + np.searchsorted(row, np.arange(rows + 1))
-        multiplicity[port.name] = _most_repeated(row, index)
-        parts.append(index.astype(np.uint32))
-        at += index.size
+        events = _fitting(inputs[port.name], port.name, port.size, n_steps)
+        arrays = (events.sample, events.step, events.index)
+        place = (samples, n_steps, port.size, at, pointers[k])
+        found = scan_events(*arrays, *place)
+        if found == UNSORTED:
+            order = np.lexsort(arrays[::-1])
+            arrays = (arrays[0][order], arrays[1][order], arrays[2][order])
+            found = scan_events(*arrays, *place)
+        if found == OUT_OF_RANGE:
+            _refuse_range(events, port.name, port.size, n_steps)
+        multiplicity[port.name] = int(found)
+        parts.append(arrays[2].view(np.uint32))
+        at += arrays[2].size
     return InputTable(samples, np.concatenate(parts), pointers, multiplicity)
 
 
@@ -91,8 +101,8 @@ def _check_names(program: Program, inputs: Mapping[str, SpikeEvents]) -> None:
             raise InputError("no such input", got=repr(name), hint=f"inputs: {known}")
 
 
-def _flatten(events: SpikeEvents, name: str, size: int, n_steps: int) -> tuple[Ints, Ints]:
-    """Return row = sample x n_steps + step and index of the events inside the run, sorted."""
+def _fitting(events: SpikeEvents, name: str, size: int, n_steps: int) -> SpikeEvents:
+    """Return the events inside the run, as contiguous int32 arrays that a kernel may read."""
     if events.value is not None:
         raise UnsupportedError(
             "the simulator runs spikes, not graded events",
@@ -103,29 +113,19 @@ def _flatten(events: SpikeEvents, name: str, size: int, n_steps: int) -> tuple[I
     if events.n_neurons != size:
         raise InputError("events of another shape", got=events.shape, limit=size, where=name)
     fitting = fit_steps(events, n_steps)
-    sample, step, index = (
-        np.asarray(a, np.int64) for a in (fitting.sample, fitting.step, fitting.index)
-    )
+    plain: dict[str, Any] = {
+        field: np.require(getattr(fitting, field), np.int32, ("C", "W"))
+        for field in ("sample", "step", "index")
+    }
+    return replace(fitting, **plain)
+
+
+def _refuse_range(events: SpikeEvents, name: str, size: int, n_steps: int) -> None:
     for what, values, limit in (
-        ("sample", sample, events.n_samples),
-        ("step", step, n_steps),
-        ("index", index, size),
+        ("sample", events.sample, events.n_samples),
+        ("step", events.step, n_steps),
+        ("index", events.index, size),
     ):
         if values.size and (values.min() < 0 or values.max() >= limit):
             bad = int(values.min() if values.min() < 0 else values.max())
             raise InputError(f"an event's {what} is out of range", got=bad, limit=limit, where=name)
-    row = sample * n_steps + step
-    key = row * size + index
-    if (key[1:] < key[:-1]).any():
-        order = np.argsort(key, kind="stable")
-        row, index = row[order], index[order]
-    return row, index
-
-
-def _most_repeated(row: Ints, index: Ints) -> int:
-    """Return the length of the longest run of equal (row, index) in sorted events."""
-    if not row.size:
-        return 1
-    differs = (row[1:] != row[:-1]) | (index[1:] != index[:-1])
-    starts = np.flatnonzero(np.concatenate([[True], differs]))
-    return int(np.diff(starts, append=row.size).max())
