@@ -28,7 +28,11 @@ def command(name: str | None, as_json: bool, quiet: bool) -> None:
         return
     chip = load_chip(name)
     if as_json:
-        emit_json(_as_dict(chip))
+        record = _as_dict(chip)
+        if not chip.is_executable:  # what the file leaves unsaid is unknown, not a default
+            stated = chip.document["arithmetic"]
+            record["arithmetic"] = {k: v for k, v in record["arithmetic"].items() if k in stated}
+        emit_json(record)
     else:
         click.echo(render_chip(chip), nl=False)
 

@@ -1,9 +1,12 @@
 """``nmhw chips``: every sheet printed whole, in 100 columns."""
 
 import dataclasses
+import json
 
 import pytest
+from click.testing import CliRunner
 
+from nmhw.cli.chips import command
 from nmhw.io.chip_file import list_chips, load_chip
 from nmhw.report.chip_text import render_chip, render_chip_list
 
@@ -50,6 +53,13 @@ def test_sheet_that_cannot_run_shows_only_what_its_file_states():
     assert "u_bits" not in shown
     assert "bias_exponent" not in shown
     assert "u_bits" in render_chip(load_chip("loihi1-d18"))
+
+
+def test_json_of_such_a_sheet_has_no_defaults_either():
+    printed = CliRunner().invoke(command, ["odin", "--json"])
+    arithmetic = json.loads(printed.output)["arithmetic"]
+    assert arithmetic["v_bits"] == 9
+    assert "u_bits" not in arithmetic
 
 
 def test_figures_show_scale_scope_voltage_and_what_is_unpriced():
