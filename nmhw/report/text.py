@@ -132,7 +132,9 @@ def _utilization(s: Summary) -> Parts:
 
 
 def _loss(s: Summary) -> Parts:
-    title = "\nDeployment loss (chip integers against the float network of the same profile)"
+    title = "\nQuantization loss"
+    if "backend" in s:
+        title = "\nDeployment loss (chip integers against the float network of the same profile)"
     lines = accuracy_lines(s)
     agreement = s.get("deployment_loss")
     spikes = {row["name"]: row for row in agreement["layers"]} if agreement else {}

@@ -71,8 +71,8 @@ def energy_notes(s: Summary) -> list[str]:
     """Return what has to be said below the table: bounds, other paces, unpriced kinds, bases."""
     energy, per = s["energy_j"], s["energy_j"]["per_synop"]
     notes = []
-    if energy["low"] is not None and energy["low"] != energy["high"]:
-        low, high = (format_si(energy[key], "J") for key in ("low", "high"))
+    low, high = (format_si(energy[key], "J") for key in ("low", "high"))
+    if low != high:
         notes.append(f"range of the figures' own bounds: {low} to {high}")
     for other in s["other_paces"]:
         if other["energy_per_sample_j"] is not None or other["latency_per_sample_s"] is not None:
