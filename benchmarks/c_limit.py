@@ -1,4 +1,4 @@
-"""The C kernels of ``kernels.c``: built on first use, called through ctypes.
+"""The C kernels in ``kernels/``: built on first use, called through ctypes.
 
 Without a C compiler ``load_kernels`` returns None and the benchmark has no C column.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from workloads import W3_THETA, Workload, cache_folder
 
-SOURCE = Path(__file__).with_name("kernels.c")
+FOLDER = Path(__file__).with_name("kernels")
 FLAGS = ("-std=gnu11", "-O3", "-shared", "-fPIC")
 #: Tried in turn: not every compiler knows this machine, or has OpenMP.
 EXTRAS = (("-march=native", "-fopenmp"), ("-march=native",), ())
@@ -60,7 +60,8 @@ def load_kernels(*, portable: bool = False) -> Kernels | None:
     for extra in EXTRAS:
         flags = (*FLAGS, *extra, *(["-DPORTABLE"] if portable else []))
         # -march=native: the machine is part of the identity of the result
-        identity = "\n".join((SOURCE.read_text(), *flags, *first_line, _cpu_flags()))
+        sources = [path.read_text() for path in sorted(FOLDER.iterdir())]
+        identity = "\n".join((*sources, *flags, *first_line, _cpu_flags()))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         target = cache_folder() / f"kernels-{digest}.so"
         if target.exists() or _compile(compiler, flags, target):
@@ -79,7 +80,8 @@ def prepare(workload: Workload, kernels: Kernels) -> Limit:
 
 def _compile(compiler: str, flags: tuple[str, ...], target: Path) -> bool:
     partial = target.with_suffix(f".{os.getpid()}.tmp")
-    command = [compiler, *flags, str(SOURCE), "-o", str(partial)]
+    sources = [str(path) for path in sorted(FOLDER.glob("*.c"))]
+    command = [compiler, *flags, *sources, "-o", str(partial)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return False
