@@ -100,15 +100,27 @@ class Outcome:
     scores : (samples, classes) float64
     n_ties : int
         Samples whose best score belongs to more than one class.
-    step_scores : (samples, steps T, classes) float64
-        Scores as they stood after each step; NaN before ``from_step``.
+    result, populations
+        What was read, for the scores of every step.
     """
 
     readout: Readout
     predictions: NDArray[np.int64]
     scores: Floats
     n_ties: int
-    step_scores: Floats
+    result: RunResult
+    populations: tuple[str, ...]
+
+    @property
+    def step_scores(self) -> Floats:
+        """Scores as they stood after each step, (samples, steps T, classes); NaN too early.
+
+        Made on demand: they are as large as the raster of the output.
+        """
+        raster = _late_raster(self.result, self.readout, self.populations)
+        running = _running_scores(raster, self.readout, self.result.n_steps)
+        early = np.full((len(running), self.readout.from_step, running.shape[2]), np.nan)
+        return np.concatenate([early, running], axis=1)
 
     def accuracy_per_step(self, labels: NDArray[Any]) -> Floats:
         """Return accuracy(t), (steps,): that of a decision taken after step t (NaN too early)."""
@@ -184,20 +196,19 @@ def read_out(result: RunResult, readout: Readout, populations: Sequence[str]) ->
             got=readout.from_step,
             limit=result.n_steps - 1,
         )
-    raster = sum(_output(result, readout, name) for name in populations)
-    late = np.asarray(raster, np.float64)[:, readout.from_step :]
-    if readout.n_classes is not None:
-        late = _pooled(late, readout.n_classes)
-    running = _running_scores(late, readout, result.n_steps)
-    scores = np.ascontiguousarray(running[:, -1])
+    if readout.rule in ("count", "population"):
+        scores = _count_scores(result, readout, populations)
+    else:
+        late = _late_raster(result, readout, populations)
+        scores = np.ascontiguousarray(_running_scores(late, readout, result.n_steps)[:, -1])
     best = scores.max(axis=1, keepdims=True)
-    early = np.full((len(late), readout.from_step, running.shape[2]), np.nan)
     return Outcome(
         readout=readout,
         predictions=scores.argmax(axis=1).astype(np.int64),
         scores=scores,
         n_ties=int(((scores == best).sum(axis=1) > 1).sum()),
-        step_scores=np.concatenate([early, running], axis=1),
+        result=result,
+        populations=tuple(populations),
     )
 
 
@@ -245,6 +256,27 @@ def _output(result: RunResult, readout: Readout, name: str) -> Floats:
         raise UsageError(f"{readout.rule} needs v of every step", where=name, hint=f"{name}:v")
     start = result.depths.get(name, 0)
     return np.asarray(probe.values[:, start : start + result.n_steps], np.float64)
+
+
+def _count_scores(result: RunResult, readout: Readout, populations: Sequence[str]) -> Floats:
+    """Count spikes per sample and class straight from the events, without a raster."""
+    length = result.n_steps - readout.from_step
+    total: Any = 0.0
+    for name in populations:
+        if name not in result.spikes:
+            raise UsageError(f"{readout.rule} needs spikes", where=name, hint="--readout v-last")
+        start = result.depths.get(name, 0) + readout.from_step
+        total = total + result.spikes[name].window(start, length).counts()
+    if readout.n_classes is None:
+        return np.asarray(total, np.float64)
+    return _pooled(np.asarray(total)[:, None], readout.n_classes)[:, 0]
+
+
+def _late_raster(result: RunResult, readout: Readout, populations: Sequence[str]) -> Floats:
+    """Return the summed output from ``from_step`` on, (samples, steps, classes)."""
+    raster = sum(_output(result, readout, name) for name in populations)
+    late = np.asarray(raster, np.float64)[:, readout.from_step :]
+    return late if readout.n_classes is None else _pooled(late, readout.n_classes)
 
 
 def _pooled(raster: Floats, n_classes: int) -> Floats:
