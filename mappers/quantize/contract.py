@@ -8,7 +8,7 @@ printed approximation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -168,13 +168,19 @@ def check_sources(network: Network, chip: ChipSpec) -> None:
             )
 
 
-def check_recurrent_bias(network: Network, profile: Profile, ledger: Ledger) -> None:
-    """Refuse a profile whose recurrent biases start late, if the network has such biases."""
+def check_recurrent_bias(
+    network: Network, profile: Profile, ledger: Ledger, exempt: Collection[str] = ()
+) -> None:
+    """Refuse a profile whose recurrent biases start late, if the network has such biases.
+
+    ``exempt``: populations that get theirs from a bias neuron, which can start late.
+    """
     if profile.recurrent_bias_from_step == 0:
         return
     closing = closing_projections(network)
     for p in network.projections:
-        if p.name in closing and p.bias is not None and np.any(p.bias):
+        is_exempt = p.name not in closing or p.target in exempt
+        if not is_exempt and p.bias is not None and np.any(p.bias):
             ledger.refuse(
                 "recurrent_bias_from_step",
                 f"{p.target} ({p.name})",

@@ -38,7 +38,12 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     arithmetic = ledger.chip.arithmetic
     gained = [p.with_gain(part.cell.gain) for p in part.incoming]
     grids = [pick_grid(arithmetic, p.weights) for p in gained]
-    incoming = Incoming([p.peak() for p in gained], grids, channels(gained, part.cell.size))
+    incoming = Incoming(
+        [p.peak() for p in gained],
+        grids,
+        channels(gained, part.cell.size),
+        [p.is_bias for p in gained],
+    )
     automatic, choice = automatic_registers(part, incoming, ledger)
     registers = explicit_registers(part, automatic, ledger.chip)
     exponents = choice.exponents

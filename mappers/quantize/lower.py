@@ -27,6 +27,8 @@ class LoweredProjection:
     geometry : conv only
     pools : sum pools in front
     n_target : int
+    is_bias : bool
+        Comes from the neuron that fires in every step.
     """
 
     name: str
@@ -39,6 +41,7 @@ class LoweredProjection:
     indices: Ints | None = None
     geometry: ConvGeometry | None = None
     pools: tuple[Pool, ...] = ()
+    is_bias: bool = False
 
     @property
     def n_positions(self) -> int:

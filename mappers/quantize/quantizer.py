@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from nmhw.mappers.quantize.bias_neuron import (
+    build_bias_population,
+    note_bias_neuron,
+    plan_bias_neuron,
+)
 from nmhw.mappers.quantize.calibrate import observe, observed, worst_case
 from nmhw.mappers.quantize.cells import membrane_cell, summed_bias
 from nmhw.mappers.quantize.chains import lower_projection
@@ -141,8 +146,9 @@ def _quantize(
     if is_literal:
         cells = {name: _without_gains(cell) for name, cell in cells.items()}
     check_sources(network, chip)
-    check_recurrent_bias(network, profile, ledger)
-    timing = retime(network, profile, ledger)
+    bias = None if is_literal else plan_bias_neuron(network, cells, profile, ledger, explicit)
+    check_recurrent_bias(network, profile, ledger, bias.targets if bias is not None else ())
+    timing = retime(network, profile, ledger, bias)
     sizes = network.sizes()
     spikes = chip.arithmetic.max_spikes_per_step if profile.multi_spike else 1
     parts: list[QuantizedPart] = []
@@ -151,6 +157,8 @@ def _quantize(
             lower_projection(p, sizes[p.source], sizes[p.target])
             for p in network.incoming(population.name)
         )
+        if bias is not None:
+            incoming += bias.synapses(population.name)
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
         part = replace(part, is_literal=is_literal)
         if not is_literal:
@@ -169,13 +177,18 @@ def _quantize(
         ledger.note("weights", original.name, text)
     order = {p.name: k for k, p in enumerate(network.projections)}
     projections = [q for part in parts for q in part.projections]
+    populations = [part.population for part in parts]
+    if bias is not None:
+        note_bias_neuron(bias, ledger)
+        populations.append(build_bias_population(bias, chip.arithmetic))
+        order |= {axon.name: len(order) + k for k, axon in enumerate(bias.axons)}
     return QuantizedNetwork(
         name=original.name,
         chip_name=chip.name,
         family=chip.arithmetic.family,
         profile=profile,
         inputs=original.inputs,
-        populations=tuple(part.population for part in parts),
+        populations=tuple(populations),
         projections=tuple(sorted(projections, key=lambda q: order[q.name])),
         outputs=original.outputs,
         drain_steps=timing.drain_steps,
@@ -198,6 +211,8 @@ def _part(
     cell = cells[population.name]
     form = agree_on_form(population, cell, profile, ledger)
     bias = summed_bias(network, population)
+    if any(p.is_bias for p in incoming):
+        bias = np.zeros(population.size)
     is_stateful = cell.is_spiking and population.model.kind != "threshold"
     return Part(
         population=population,
@@ -215,7 +230,7 @@ def _part(
 
 def _bounds(part: Part, activity: Activity | None, spikes: int) -> Bounds:
     gained = [p.with_gain(part.cell.gain) for p in part.incoming]
-    worst = worst_case(part.cell, gained, [spikes] * len(gained))
+    worst = worst_case(part.cell, gained, [1 if p.is_bias else spikes for p in gained])
     return worst if activity is None else observed(part.cell, part.source, activity, worst)
 
 

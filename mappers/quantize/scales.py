@@ -45,12 +45,20 @@ class Incoming:
     """What the projections of one population ask of its scale.
 
     ``peaks``: per projection max |w| (n,) of each target, in membrane units; ``grids``: one per
-    projection; ``channel``: (n,) neurons with equal numbers must have one scale.
+    projection; ``channel``: (n,) neurons with equal numbers must have one scale; ``follows``: those
+    that take any exponent at the scale of the others (none: all set the scale).
     """
 
     peaks: Sequence[Floats]
     grids: Sequence[WeightGrid]
     channel: Ints
+    follows: Sequence[bool] = ()
+
+    def exponents_at(self, exponent: int, highest: int) -> list[int]:
+        """Return the largest exponent of every projection where the leading ones have this one."""
+        if not self.follows or all(self.follows):
+            return [exponent] * len(self.peaks)
+        return [highest if follows else exponent for follows in self.follows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,9 +175,10 @@ def _needs_fine_lsb(cell: MembraneCell) -> bool:
 def _weight_caps(incoming: Incoming, exponent: int, arithmetic: ArithmeticSpec) -> Floats:
     """Largest scales (n,) at which no weight leaves its grid with this exponent."""
     cap = np.full(incoming.channel.shape, np.inf)
-    unit = 2.0 ** (arithmetic.input_shift + exponent)
+    exponents = incoming.exponents_at(exponent, arithmetic.weight_exponent[1])
     with np.errstate(divide="ignore"):
-        for peak, grid in zip(incoming.peaks, incoming.grids, strict=True):
+        for peak, grid, most in zip(incoming.peaks, incoming.grids, exponents, strict=True):
+            unit = 2.0 ** (arithmetic.input_shift + most)
             cap = np.minimum(cap, grid.largest * unit / peak)
     return cap
 

@@ -13,12 +13,13 @@ chip cannot close in time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nmhw.errors import ProfileError
+from nmhw.mappers.quantize.bias_neuron import BiasNeuron
 from nmhw.mappers.quantize.contract import Ledger
 from nmhw.values.network import Network, Projection
 from nmhw.values.profile import Profile
@@ -52,14 +53,17 @@ class Timing:
     drain_steps: int
 
 
-def retime(network: Network, profile: Profile, ledger: Ledger) -> Timing:
-    """Return the chip's delays.
+def retime(
+    network: Network, profile: Profile, ledger: Ledger, bias: BiasNeuron | None = None
+) -> Timing:
+    """Return the chip's delays, those of a bias neuron's projections included.
 
     Raises
     ------
     UnsupportedError
         For loops that are shorter than the chip's hops, and for paths of different length (or
-        delays) that need more synaptic delay than the chip has, naming both lengths.
+        delays) or a bias neuron that need more synaptic delay than the chip has, naming both
+        lengths.
     """
     arithmetic = ledger.chip.arithmetic
     hop, spare = arithmetic.hop_steps, arithmetic.max_extra_delay_steps
@@ -76,20 +80,24 @@ def retime(network: Network, profile: Profile, ledger: Ledger) -> Timing:
         p.name: given[p.name] + (p.source in late) - (p.source in late_on_chip)
         for p in network.projections
     }
-    shift = _solve(network, need, hop, None)
+    bound = network if bias is None else bias.connect(network)
+    need |= {} if bias is None else bias.needs()
+    shift = _solve(bound, need, hop, None)
     if shift is None:
         _refuse_loop(network, need, hop, profile, ledger)
         for p in network.projections:
             if is_recurrent(network, p):
                 need[p.name] = max(need[p.name], hop)
-        shift = _solve(network, need, hop, None)
+        shift = _solve(bound, need, hop, None)
     if shift is None:  # pragma: no cover - without loops there is always a solution
         raise AssertionError("no order of an acyclic network")
     least = shift
-    extra = _extra(network, need, shift, hop)
+    extra = _extra(bound, need, shift, hop)
     if any(e > spare for e in extra.values()):
-        shift = _solve(network, need, hop, spare) or least
-        extra = _extra(network, need, shift, hop)
+        shift = _solve(bound, need, hop, spare) or least
+        extra = _extra(bound, need, shift, hop)
+        if shift is least and bias is not None and _solve(network, need, hop, spare) is not None:
+            _refuse_bias(bias, extra, spare, ledger)
         if shift is least:
             _refuse_delay(network, need, shift, hop, spare, ledger)
             extra = {name: min(e, spare) for name, e in extra.items()}
@@ -98,7 +106,7 @@ def retime(network: Network, profile: Profile, ledger: Ledger) -> Timing:
         p.name: max(0, base[p.name] + shift[p.name] + (p.name in late_on_chip) - (p.name in late))
         for p in network.populations
     }
-    _note_shift(network, shift, depth, ledger)
+    _note_shift(network, shift, depth, ledger, bias.targets if bias is not None else ())
     delays = {name: hop + e for name, e in extra.items()}
     return Timing(delays, depth, shift, reset_delay, output_delay(network, depth))
 
@@ -216,8 +224,28 @@ def _refuse_delay(
         )
 
 
+def _refuse_bias(bias: BiasNeuron, extra: Mapping[str, int], spare: int, ledger: Ledger) -> None:
+    """The network itself fits the chip's delays, but not with its bias neuron."""
+    wanted = max(extra[axon.name] for axon in bias.axons)
+    if wanted <= spare:  # the bias makes its targets later, and their other inputs wait
+        wanted = max(extra.values())
+    ledger.refuse(
+        "bias",
+        ", ".join(sorted(bias.targets)),
+        "has no bias on a synaptic current, and too little synaptic delay for a neuron that "
+        "carries it",
+        wanted=f"{wanted} extra steps",
+        offered=f"{spare} extra steps",
+        hint="a chip with a bias on the current",
+    )
+
+
 def _note_shift(
-    network: Network, shift: Mapping[str, int], depth: Mapping[str, int], ledger: Ledger
+    network: Network,
+    shift: Mapping[str, int],
+    depth: Mapping[str, int],
+    ledger: Ledger,
+    in_time: Collection[str],
 ) -> None:
     deepest = max((shift[p.name] for p in network.populations), default=0)
     if not deepest:
@@ -229,7 +257,7 @@ def _note_shift(
     ledger.note("hop", network.name, text, "assumption")
     for population in network.populations:
         late = shift[population.name]
-        driven = any(
+        driven = population.name not in in_time and any(
             p.bias is not None and np.any(p.bias) for p in network.incoming(population.name)
         )
         model = population.model

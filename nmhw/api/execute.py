@@ -28,6 +28,7 @@ from nmhw.report.summary import notice_dict, summarize_run
 from nmhw.values.metrics import Metric
 from nmhw.values.notice import Notice
 from nmhw.values.probe import Probe
+from nmhw.values.quantized import QuantizedNetwork
 from nmhw.values.readout import Readout, read_out
 from nmhw.values.result import RunResult
 
@@ -72,7 +73,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     """Run a deployment; see ``Deployment.run``."""
     plan = _plan(deployed, x, labels, options)
     started = time.perf_counter()
-    result = _run_backend(deployed, plan, options)
+    result = _without_added(_run_backend(deployed, plan, options), deployed.quantized)
     ran = time.perf_counter()
     scales = {name: deployed.quantized.population(name).scale for name in plan.sources}
     outcome = read_out(in_author_units(result, scales), plan.readout, plan.sources)
@@ -154,6 +155,19 @@ def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunRe
     return result
 
 
+def _without_added(result: RunResult, quantized: QuantizedNetwork) -> RunResult:
+    """Return the result in the author's populations; the counters keep what a lowering added."""
+    added = {p.name for p in quantized.populations if p.is_added}
+    if not added:
+        return result
+    return replace(
+        result,
+        depths={name: depth for name, depth in result.depths.items() if name not in added},
+        spikes={name: events for name, events in result.spikes.items() if name not in added},
+        spike_totals={name: n for name, n in result.spike_totals.items() if name not in added},
+    )
+
+
 def _readout_facts(
     plan: Plan, result: RunResult, scales: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, Any]:
@@ -211,7 +225,8 @@ def _readout_notices(deployed: Deployment, plan: Plan, options: RunOptions) -> l
 
 
 def _kept_notices(deployed: Deployment, result: RunResult) -> list[Notice]:
-    names = [p.name for p in deployed.quantized.populations if p.spec.is_spiking]
+    populations = deployed.quantized.populations
+    names = [p.name for p in populations if p.spec.is_spiking and not p.is_added]
     dropped = [name for name in names if name not in result.spikes]
     if not dropped:
         return []
@@ -237,5 +252,5 @@ def _projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, 
 
 def _mean_rate(facts: Mapping[str, Any]) -> float | None:
     spikes = sum(facts["spikes"].values())
-    neurons = sum(row["neurons"] for row in facts["layers"])
+    neurons = sum(row["neurons"] for row in facts["layers"] if not row["is_added"])
     return spikes / (neurons * facts["n_samples"]) if neurons else None

@@ -47,6 +47,9 @@ def summarize_mapping(
 def summarize_run(result: RunResult, quantized: QuantizedNetwork) -> dict[str, Any]:
     """Return the counts of a chip run.
 
+    ``spikes`` are those of the author's populations; what a lowering added has its row in
+    ``activity`` and its part in every other count.
+
     Raises
     ------
     UsageError
@@ -55,12 +58,13 @@ def summarize_run(result: RunResult, quantized: QuantizedNetwork) -> dict[str, A
     counters = result.counters
     if counters is None:
         raise UsageError("this run has no counters to report", got=result.backend)
+    added = {p.name for p in quantized.populations if p.is_added}
     return {
         "backend": result.backend,
         "n_samples": result.n_samples,
         "n_steps": result.n_steps,
         "drain_steps": result.drain_steps,
-        "spikes": {k: int(v) for k, v in counters.spikes_by_population.items()},
+        "spikes": {k: int(v) for k, v in counters.spikes_by_population.items() if k not in added},
         "input_events": {k: int(v) for k, v in counters.events_by_input.items()},
         "synops": counters.total("synop"),
         "connections": int(counters.connections),
@@ -142,6 +146,7 @@ def _layer(
         "cores": len({s.core for s in mapping.slices if s.population == population.name}),
         "weight_bits": max((p.weight_bits for p in incoming), default=None),
         "depth": population.depth,
+        "is_added": population.is_added,
         **_quantization_loss(quantized, population.name),
     }
 
@@ -183,6 +188,8 @@ def _run_notices(
     """Return silent and saturated populations: warnings, not footnotes."""
     notices = []
     for population in quantized.populations:
+        if population.is_added:
+            continue
         name = population.name
         spikes = counters.spikes_by_population.get(name, 0)
         chances = population.size * counters.n_samples * result.n_steps

@@ -141,6 +141,8 @@ def _loss(s: Summary) -> Parts:
     columns = ["layer", "weight SQNR", "clipped", "decay error", "threshold error"]
     table = new_table(title, [*columns, *(("float spikes", "chip spikes") if spikes else ())])
     for row in s["layers"]:
+        if row.get("is_added"):
+            continue
         sqnr = row["weight_sqnr_db"]
         cells = [row["name"], "exact" if sqnr is None else f"{sqnr:.1f} dB"]
         for key in ("clipped_weights", "decay_error", "threshold_error"):

@@ -68,6 +68,8 @@ class QuantizedPopulation:
         profiles per core; zeros elsewhere.
     depth : int
         Longest delay in steps from an input: results use the window [depth, depth + T).
+    is_added : bool
+        Made by a lowering: runs and costs like any other, but is no part of the author's results.
     """
 
     name: str
@@ -86,6 +88,7 @@ class QuantizedPopulation:
     v_min: Ints | None = None
     refractory_steps: Ints | None = None
     floats: Mapping[str, NDArray[np.float32]] | None = None
+    is_added: bool = False
 
     @property
     def size(self) -> int:

@@ -95,11 +95,11 @@ def rules(quantized: Any) -> dict[str, str]:
         ),
         (
             "bias",
-            LOIHI,
+            SPINNAKER2,
             network("cubalif", bias=0.1),
             EULER,
             (
-                r"pop: loihi1-nahuku has no bias where this population needs one: got bias on the "
+                r"pop: spinnaker2 has no bias where this population needs one: got bias on the "
                 r"synaptic current \(limit on the membrane\)"
             ),
         ),
