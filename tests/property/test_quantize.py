@@ -51,24 +51,31 @@ def random_neuron(r: Rng, size: int) -> dict[str, Any]:
     return values
 
 
-def random_network(seed: int, *, bias: bool = True) -> Network:
-    """A network with convolutions, pools, matrices, loops and skips."""
+def random_network(seed: int, *, bias: str = "everywhere") -> Network:
+    """A network with convolutions, pools, matrices, loops and skips.
+
+    ``bias``: "everywhere", or "current" for populations with a synaptic current alone.
+    """
     r = np.random.default_rng(seed)
     build = Network.build("random").input("in", (2, 5, 4))
     c = int(r.integers(1, 4))
     kernel = random_weights(r, c, 2, 2, 3)
     conv = Conv(kernel, (2, 5, 4), padding=(0, 1, 1, 1), stride=(1, int(r.integers(1, 3))))
     shape = conv.output_shape
-    drive = r.normal() * 0.1 if bias else None
-    build.population("a", shape, **random_neuron(r, int(np.prod(shape))))
-    build.project("in", "a", conv, bias=drive)
+    drive = r.normal() * 0.1
+    neuron = random_neuron(r, int(np.prod(shape)))
+    build.population("a", shape, **neuron)
+    has_bias = bias == "everywhere" or neuron["kind"] == "cubalif"
+    build.project("in", "a", conv, bias=drive if has_bias else None)
     pool = Pool(str(r.choice(["sum", "avg"])), shape, (2, 2), (1, 1))  # type: ignore[arg-type]
     n = int(np.prod(pool.output_shape))
-    build.population("b", 6, **random_neuron(r, 6))
+    neuron = random_neuron(r, 6)
+    build.population("b", 6, **neuron)
+    has_bias = bias == "everywhere" or neuron["kind"] == "cubalif"
     chain = [pool, Reshape(pool.output_shape, (n,)), Dense(random_weights(r, 6, n))]
     if r.random() < 0.5:
         chain.append(Scale(r.normal(size=6)))
-    build.project("a", "b", ops=tuple(chain), bias=drive)
+    build.project("a", "b", ops=tuple(chain), bias=drive if has_bias else None)
     if r.random() < 0.5:
         build.project("b", "b", random_weights(r, 6, 6), delay_steps=int(r.integers(0, 3)))
     build.population("c", 5, **random_neuron(r, 5))
@@ -205,6 +212,43 @@ def test_integers_are_on_the_grid_and_next_to_the_floats(
 @SETTINGS
 @given(
     seed=st.integers(0, 2**32 - 1),
+    chip=st.sampled_from(["loihi1-nahuku", "loihi1-d18"]),
+    profile=st.sampled_from([p for p in PROFILES if p.reset == "zero"]),
+)
+def test_biases_of_currents_become_synapses_on_the_grid_next_to_the_floats(
+    seed: int, chip: str, profile: Profile
+) -> None:
+    network = random_network(seed)
+    allow = {"hop_steps", "reset_delay"}
+    q = quantize_network(network, CHIPS[chip], profile, allow=allow)
+    check_grid(q, CHIPS[chip])
+    biases = {
+        population.name: sum(
+            p.bias for p in network.incoming(population.name) if p.bias is not None
+        )
+        for population in network.populations
+        if population.model.has_current
+    }
+    wanted = {name: bias for name, bias in biases.items() if np.any(bias)}
+    neurons = [p for p in q.populations if p.is_added]
+    assert len(neurons) == bool(wanted)
+    axons = {p.target: p for p in q.projections if neurons and p.source == neurons[0].name}
+    assert axons.keys() == wanted.keys()
+    for name, axon in axons.items():
+        assert axon.indices is not None
+        assert axon.indices.tolist() == np.flatnonzero(wanted[name]).tolist()
+        scale = np.broadcast_to(axon.weight_scale, wanted[name].shape)[axon.indices]
+        exact = wanted[name][axon.indices] * scale
+        step = 2 if axon.sign_mode == "mixed" else 1
+        assert np.abs(axon.weights - exact).max() <= step / 2 * (1 + 1e-6)
+        population = q.population(name)
+        assert not population.u_bias.any()
+        assert not population.v_bias.any()
+
+
+@SETTINGS
+@given(
+    seed=st.integers(0, 2**32 - 1),
     chip=st.sampled_from(["loihi1-nahuku", "generic", "spinnaker2"]),
     power=st.integers(-3, 3),
 )
@@ -230,7 +274,7 @@ def test_rescaling_a_population_changes_no_integer(seed: int, chip: str, power: 
     np.testing.assert_allclose(p.scale, q.scale * factor)
 
 
-def precise(hop: int, late: bool) -> ChipSpec:
+def precise(hop: int, late: bool, bias_on: tuple[str, ...]) -> ChipSpec:
     """Return a chip whose integers are so fine that only the timing can differ from floats."""
     top = (1 << 21) - 1
     arithmetic = replace(
@@ -243,6 +287,7 @@ def precise(hop: int, late: bool) -> ChipSpec:
         v_bits=39,
         threshold_bits=38,
         bias_bits=38,
+        bias_on=bias_on,
         weight_exponent=(-20, 20),
         hop_steps=hop,
         reset_delays=(0, 1) if late else (0,),
@@ -256,14 +301,19 @@ def precise(hop: int, late: bool) -> ChipSpec:
     seed=st.integers(0, 2**32 - 1),
     hop=st.sampled_from([0, 1]),
     late=st.booleans(),
+    has_current_bias=st.booleans(),
     profile=st.sampled_from(PROFILES),
 )
 def test_fine_integers_fire_in_the_steps_of_the_float_run(
-    seed: int, hop: int, late: bool, profile: Profile
+    seed: int, hop: int, late: bool, has_current_bias: bool, profile: Profile
 ) -> None:
-    # a bias acts from the chip's first step on, so it is the same only without hops
-    network = random_network(seed, bias=hop == 0 and not profile.hop_steps)
-    q = quantize_network(network, precise(hop, late), profile, allow={"hop_steps"})
+    # a bias in a register acts from the chip's first step on, so it is the same only without
+    # hops; a neuron that carries it is in time
+    is_timed = hop == 1 or profile.hop_steps == 1
+    network = random_network(seed, bias="current" if is_timed else "everywhere")
+    has_register = has_current_bias and not is_timed
+    bias_on = ("membrane", "current") if has_register else ("membrane",)
+    q = quantize_network(network, precise(hop, late, bias_on), profile, allow={"hop_steps"})
     if any(n.rule == "quantize.allow-hop_steps" for n in q.notices):
         return
     n_steps = 25
@@ -273,6 +323,11 @@ def test_fine_integers_fire_in_the_steps_of_the_float_run(
     chip = run_reference(q, {"in": events}, n_steps=n_steps + q.drain_steps)
     for population in q.populations:
         name = population.name
+        if population.is_added:
+            fired = chip.spikes[name].dense()[0, population.depth :]
+            assert fired.all()
+            assert not has_register
+            continue
         start, depth = floats.depths[name], population.depth
         if profile.reset_delay and not hop and not population.spec.reset_delay:
             start += 1  # the chip's spikes leave at once, the profile's a step late
