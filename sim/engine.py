@@ -202,11 +202,11 @@ def _run_rows(
         control[f.C_STOP] = min(n_rows, first + chunk)
         started = time.perf_counter()
         run_steps(
-            control, space.pops, space.projections, space.ports, weights, rows, space.params,
-            space.states, space.starts, space.rests, space.accs, space.outs, space.rings,
-            (table.events, table.pointers), space.events, space.counts, space.totals, space.late,
-            *core_table, space.saturations, space.probes, space.order, space.probe_int,
-            space.probe_float,
+            control, space.calls, space.pops, space.projections, space.ports, weights, rows,
+            space.params, space.states, space.starts, space.rests, space.accs, space.outs,
+            space.rings, (table.events, table.pointers), space.events, space.counts, space.totals,
+            space.late, *core_table, space.saturations, space.probes, space.order,
+            space.probe_int, space.probe_float,
         )  # fmt: skip
         elapsed = time.perf_counter() - started
         done = int(control[f.C_ROW])

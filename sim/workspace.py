@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nmhw.errors import UnsupportedError, UsageError
 from nmhw.sim.bounds import choose_update
 from nmhw.sim.kernels import fields as f
+from nmhw.sim.kernels.calls import link, needed_slots
 from nmhw.sim.memory import aligned_zeros
 from nmhw.sim.parameters import fill_parameters
 from nmhw.sim.ports import PortPlan, plan_ports, port_row, with_primary
@@ -59,14 +60,13 @@ class Workspace:
 
     Attributes
     ----------
-    core_runs : (runs, pointers)
-        Runs of neurons on the same core (start, length, column), empty unless per-core counts of
-        active neurons are wanted.
+    calls : (CALL_SLOTS,) addresses of the kernels this run uses, 0 elsewhere
     """
 
     program: Program
     size: RunSize
     control: Ints
+    calls: Ints
     pops: Ints
     projections: Ints
     ports: Ints
@@ -189,6 +189,7 @@ def allocate(
         program=program,
         size=size,
         control=control,
+        calls=link(needed_slots(pops, ports, projections, probe_rows)),
         pops=pops,
         projections=projections,
         ports=ports,

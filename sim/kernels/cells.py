@@ -6,9 +6,11 @@ An independent twin of the NumPy specification, neuron by neuron; spikes go stra
 # mypy: allow-untyped-defs, no-check-untyped-defs
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from nmhw.sim.kernels.compiled import kernel
+from nmhw.sim.kernels.compiled import STAMP, kernel, late_kernel
 from nmhw.sim.kernels.fields import (
     DECAY_CLEAR,
     DECAY_MULSHIFT,
@@ -144,94 +146,108 @@ def _write_spikes(index, n, ring, at):
     return at
 
 
-@kernel
-def update_general(pop, params, x64, u64, v64, resting, rest_steps, marks, counts, ring, ring_at):
-    """Update one population from its summed input ``x64``; return (spikes, saturations)."""
-    base, state = pop[P_BASE], pop[P_STATE]
-    bits, floored = pop[P_DECAY_BITS], pop[P_FLOOR]
-    late, kind, most = pop[P_RESET_DELAY], pop[P_RESET], pop[P_MAX_SPIKES]
-    clipped = 0
-    at = ring_at
-    for j in range(pop[P_SIZE]):
-        k = state + j
-        x = x64[j] << pop[P_SHIFT]
-        x64[j] = 0
-        u, v = u64[k], v64[k]
-        threshold, v_reset = params[G_THRESHOLD, k], params[G_V_RESET, k]
-        u_bias, v_bias = params[G_U_BIAS, k], params[G_V_BIAS, k]
-        active = v != 0 or x != 0 or u != 0 or u_bias != 0 or v_bias != 0
-        marks[base + j] = active
-        counts[base + j] += np.uint8(active)
-        wide = _decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored) + x + u_bias
-        u = _fit(wide, pop[P_U_BITS], pop[P_U_WRAP])
-        hit = u != wide
-        if pop[P_HAS_CURRENT]:
-            u64[k] = u
-        n = np.int64(0)
-        if resting[base + j] > 0:
-            resting[base + j] -= 1
-        else:
-            if pop[P_IS_SPIKING] and late:
-                n = _count_spikes(v, threshold, pop[P_STRICT], most)
+def _close_over_update_general(stamp: str) -> Any:
+    def update_general(
+        pop, params, x64, u64, v64, resting, rest_steps, marks, counts, ring, ring_at
+    ):
+        """Update one population from its summed input ``x64``; return (spikes, saturations)."""
+        _ = stamp  # part of the cache key
+        base, state = pop[P_BASE], pop[P_STATE]
+        bits, floored = pop[P_DECAY_BITS], pop[P_FLOOR]
+        late, kind, most = pop[P_RESET_DELAY], pop[P_RESET], pop[P_MAX_SPIKES]
+        clipped = 0
+        at = ring_at
+        for j in range(pop[P_SIZE]):
+            k = state + j
+            x = x64[j] << pop[P_SHIFT]
+            x64[j] = 0
+            u, v = u64[k], v64[k]
+            threshold, v_reset = params[G_THRESHOLD, k], params[G_V_RESET, k]
+            u_bias, v_bias = params[G_U_BIAS, k], params[G_V_BIAS, k]
+            active = v != 0 or x != 0 or u != 0 or u_bias != 0 or v_bias != 0
+            marks[base + j] = active
+            counts[base + j] += np.uint8(active)
+            wide = _decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored) + x + u_bias
+            u = _fit(wide, pop[P_U_BITS], pop[P_U_WRAP])
+            hit = u != wide
+            if pop[P_HAS_CURRENT]:
+                u64[k] = u
+            n = np.int64(0)
+            if resting[base + j] > 0:
+                resting[base + j] -= 1
+            else:
+                if pop[P_IS_SPIKING] and late:
+                    n = _count_spikes(v, threshold, pop[P_STRICT], most)
+                    if n:
+                        v = _reset(v, n, threshold, v_reset, kind)
+                v = _decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored) + u + v_bias
+                if pop[P_HAS_V_MIN]:
+                    v = max(v, params[G_V_MIN, k])
+                wide = v
+                v = _fit(wide, pop[P_V_BITS], pop[P_V_WRAP])
+                hit = hit or v != wide
+                if pop[P_IS_SPIKING] and not late:
+                    n = _count_spikes(v, threshold, pop[P_STRICT], most)
+                    if n:
+                        v = _reset(v, n, threshold, v_reset, kind)
+                v64[k] = v
                 if n:
-                    v = _reset(v, n, threshold, v_reset, kind)
-            v = _decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored) + u + v_bias
-            if pop[P_HAS_V_MIN]:
-                v = max(v, params[G_V_MIN, k])
-            wide = v
-            v = _fit(wide, pop[P_V_BITS], pop[P_V_WRAP])
-            hit = hit or v != wide
-            if pop[P_IS_SPIKING] and not late:
-                n = _count_spikes(v, threshold, pop[P_STRICT], most)
-                if n:
-                    v = _reset(v, n, threshold, v_reset, kind)
-            v64[k] = v
-            if n:
-                resting[base + j] = rest_steps[base + j]
-        clipped += hit
-        at = _write_spikes(j, n, ring, at)
-    return at - ring_at, clipped
+                    resting[base + j] = rest_steps[base + j]
+            clipped += hit
+            at = _write_spikes(j, n, ring, at)
+        return at - ring_at, clipped
+
+    return update_general
 
 
-@kernel
-def update_float(pop, params, x64, uf, vf, resting, rest_steps, marks, counts, ring, ring_at):
-    """Update one float32 population; every operation is rounded to float32; return spikes."""
-    base, state = pop[P_BASE], pop[P_STATE]
-    late, kind, most = pop[P_RESET_DELAY], pop[P_RESET], pop[P_MAX_SPIKES]
-    at = ring_at
-    for j in range(pop[P_SIZE]):
-        k = state + j
-        x = np.float32(x64[j])
-        x64[j] = 0
-        u, v = uf[k], vf[k]
-        threshold, v_reset = params[F_THRESHOLD, k], params[F_V_RESET, k]
-        zero = np.float32(0)
-        active = v != zero or x != zero or u != zero or params[F_DRIVE, k] != zero
-        marks[base + j] = active
-        counts[base + j] += np.uint8(active)
-        gained = np.float32(params[F_U_GAIN, k] * x)
-        if pop[P_HAS_CURRENT]:
-            u = np.float32(np.float32(params[F_U_KEEP, k] * u) + gained)
-            uf[k] = u
-        else:
-            u = gained
-        n = np.int64(0)
-        if resting[base + j] > 0:
-            resting[base + j] -= 1
-        else:
-            if pop[P_IS_SPIKING] and late:
-                n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
+update_general = late_kernel(_close_over_update_general(STAMP))
+
+
+def _close_over_update_float(stamp: str) -> Any:
+    def update_float(pop, params, x64, uf, vf, resting, rest_steps, marks, counts, ring, ring_at):
+        """Update one float32 population; every operation is rounded; return (spikes, 0)."""
+        _ = stamp  # part of the cache key
+        base, state = pop[P_BASE], pop[P_STATE]
+        late, kind, most = pop[P_RESET_DELAY], pop[P_RESET], pop[P_MAX_SPIKES]
+        at = ring_at
+        for j in range(pop[P_SIZE]):
+            k = state + j
+            x = np.float32(x64[j])
+            x64[j] = 0
+            u, v = uf[k], vf[k]
+            threshold, v_reset = params[F_THRESHOLD, k], params[F_V_RESET, k]
+            zero = np.float32(0)
+            active = v != zero or x != zero or u != zero or params[F_DRIVE, k] != zero
+            marks[base + j] = active
+            counts[base + j] += np.uint8(active)
+            gained = np.float32(params[F_U_GAIN, k] * x)
+            if pop[P_HAS_CURRENT]:
+                u = np.float32(np.float32(params[F_U_KEEP, k] * u) + gained)
+                uf[k] = u
+            else:
+                u = gained
+            n = np.int64(0)
+            if resting[base + j] > 0:
+                resting[base + j] -= 1
+            else:
+                if pop[P_IS_SPIKING] and late:
+                    n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
+                    if n:
+                        v = _reset_float(v, n, threshold, v_reset, kind)
+                kept = np.float32(params[F_V_KEEP, k] * v)
+                v = np.float32(kept + np.float32(params[F_V_GAIN, k] * u))
+                v = np.float32(v + params[F_DRIVE, k])
+                if pop[P_IS_SPIKING] and not late:
+                    n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
+                    if n:
+                        v = _reset_float(v, n, threshold, v_reset, kind)
+                vf[k] = v
                 if n:
-                    v = _reset_float(v, n, threshold, v_reset, kind)
-            kept = np.float32(params[F_V_KEEP, k] * v)
-            v = np.float32(kept + np.float32(params[F_V_GAIN, k] * u))
-            v = np.float32(v + params[F_DRIVE, k])
-            if pop[P_IS_SPIKING] and not late:
-                n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
-                if n:
-                    v = _reset_float(v, n, threshold, v_reset, kind)
-            vf[k] = v
-            if n:
-                resting[base + j] = rest_steps[base + j]
-        at = _write_spikes(j, n, ring, at)
-    return at - ring_at
+                    resting[base + j] = rest_steps[base + j]
+            at = _write_spikes(j, n, ring, at)
+        return at - ring_at, np.int64(0)
+
+    return update_float
+
+
+update_float = late_kernel(_close_over_update_float(STAMP))

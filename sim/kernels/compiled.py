@@ -1,8 +1,9 @@
 """How kernels are compiled, and why an edit of one file never meets another file's old code.
 
 Numba's disk cache notices edits of the file a function is written in, not of the functions and
-constants it uses. So only entry points are cached, and they close over ``source_stamp``, a hash of
-all kernel files: closures are part of the cache key, any edit recompiles them.
+constants it uses. So only entry points and late kernels are cached, and they close over
+``source_stamp``, a hash of all kernel files: closures are part of the cache key, any edit
+recompiles them.
 
 ``NMHW_BOUNDSCHECK=1`` (or Numba's own ``NUMBA_BOUNDSCHECK=1``), read at import, compiles every
 kernel with index checks; the stamp keeps the two forms apart in the cache.
@@ -36,6 +37,9 @@ def source_stamp() -> str:
     return digest.hexdigest()
 
 
+STAMP = source_stamp()
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that only other kernels call: no GIL, NumPy's rules for division."""
     return njit(**INNER)(function)
@@ -48,7 +52,16 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 def entry_point(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls; cached on disk where there is a writable place."""
+    return _cached(function, OPTIONS)
+
+
+def late_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a kernel that others call by its address: on its own, cached, when first needed."""
+    return _cached(function, INNER)
+
+
+def _cached(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     try:
-        return njit(cache=True, **OPTIONS)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # numba found no directory for the cache: compile in every process
-        return njit(**OPTIONS)(function)
+        return njit(**options)(function)

@@ -3,8 +3,20 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
 from __future__ import annotations
 
+from nmhw.sim.kernels.calls import (
+    call_conv16,
+    call_conv32,
+    call_dense8,
+    call_dense16,
+    call_pool,
+    call_sparse8,
+    call_sparse32,
+    call_sparse_wide,
+)
 from nmhw.sim.kernels.compiled import inlined
 from nmhw.sim.kernels.fields import (
+    CALL_DELIVER,
+    CALL_POOL,
     J_ACC,
     J_DELAY,
     J_FLUSH,
@@ -34,18 +46,12 @@ from nmhw.sim.kernels.fields import (
     P_RING_COUNT,
     P_SLOTS,
 )
-from nmhw.sim.kernels.synapses import (
-    add_conv,
-    add_dense8,
-    add_dense16,
-    add_sparse,
-    add_sparse_wide,
-    pool_events,
-)
 
 
 @inlined
-def deliver(pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings, accs):
+def deliver(
+    pop, row, steps, continuous, calls, pops, projections, weights, rows, inputs, rings, accs
+):
     """Add everything that arrives at one population in this row to its accumulators."""
     w8, w16, w32, quads, quad_weights = weights
     targets, pointers, table, segments, pool_pointers, pooled, expanded = rows
@@ -70,38 +76,44 @@ def deliver(pop, row, steps, continuous, pops, projections, weights, rows, input
         if first == end:
             continue
         if proj[J_POOL] >= 0:
-            end = pool_events(
-                pool_pointers, pooled, proj[J_POOL], proj[J_POOLED], events, first, end, expanded
-            )
+            end = call_pool(
+                calls[CALL_POOL], pool_pointers, pooled, proj[J_POOL], proj[J_POOLED], events,
+                first, end, expanded,
+            )  # fmt: skip
             first = 0
             events = expanded
         kind, at, acc = proj[J_KIND], proj[J_WEIGHTS], proj[J_ACC]
+        call = calls[CALL_DELIVER + kind]
         rows_at, indices_at = proj[J_POINTERS], proj[J_INDICES]
         if kind == KIND_DENSE8:
-            add_dense8(
-                w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
+            call_dense8(
+                call, w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
                 sums, acc32, acc,
             )  # fmt: skip
         elif kind == KIND_SPARSE_WIDE:
-            add_sparse_wide(
-                quads, quad_weights, pointers, rows_at, indices_at, events, first, end, acc32, acc,
-                proj[J_TARGETS],
+            call_sparse_wide(
+                call, quads, quad_weights, pointers, rows_at, indices_at, events, first, end,
+                acc32, acc, proj[J_TARGETS],
             )  # fmt: skip
         elif kind == KIND_CONV16:
-            add_conv(
-                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc16, acc
-            )
+            call_conv16(
+                call, table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end,
+                acc16, acc,
+            )  # fmt: skip
         elif kind == KIND_CONV32:
-            add_conv(
-                table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end, acc32, acc
-            )
+            call_conv32(
+                call, table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end,
+                acc32, acc,
+            )  # fmt: skip
         elif kind == KIND_DENSE16:
-            add_dense16(w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc)
+            call_dense16(call, w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc)
         elif kind == KIND_SPARSE8:
-            add_sparse(
-                targets, w8, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
-            )
+            call_sparse8(
+                call, targets, w8, pointers, rows_at, indices_at, at, events, first, end,
+                acc32, acc,
+            )  # fmt: skip
         elif kind == KIND_SPARSE32:
-            add_sparse(
-                targets, w32, pointers, rows_at, indices_at, at, events, first, end, acc32, acc
-            )
+            call_sparse32(
+                call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
+                acc32, acc,
+            )  # fmt: skip

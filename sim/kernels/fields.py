@@ -142,3 +142,14 @@ C_COUNT_ACTIVE = 7
 C_CORE_STEPS = 8  # 1: active updates per row and core
 C_LAST_SAMPLE = 9
 C_FIELDS = 10
+
+# ---- slots in the table of kernel addresses
+CALL_UPDATE = 0  # + 2 * UPDATE_* + (accumulator is int16)
+CALL_MARK = 14  # + (accumulator is int16)
+CALL_MARK_FLOAT = 16  # + (accumulator is int16)
+CALL_FOLD = 18  # to int64; + (accumulator is int16)
+CALL_FOLD_NARROW = 20  # to int32; + (accumulator is int16)
+CALL_PROBES = 22
+CALL_POOL = 23
+CALL_DELIVER = 24  # + KIND_*
+CALL_SLOTS = 31

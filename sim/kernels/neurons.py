@@ -8,9 +8,11 @@ keep every int32 operation from wrapping (``sim/bounds.py``). Everything else ru
 # mypy: allow-untyped-defs, no-check-untyped-defs
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from nmhw.sim.kernels.compiled import kernel
+from nmhw.sim.kernels.compiled import STAMP, kernel, late_kernel
 from nmhw.sim.kernels.fields import (
     A_LENGTH,
     A_OFFSET,
@@ -58,30 +60,37 @@ def scan_flags(flags, base, size, out, at):
     return count - at
 
 
-@kernel
-def update_uniform(pop, port, acc, v, params, flags):
-    """One parameter set for all neurons; nothing can overflow."""
-    base = pop[P_BASE]
-    shift = np.int32(pop[P_SHIFT])
-    keep = np.int32(pop[P_KEEP])
-    decays = np.int32(pop[P_DECAY_MASK])
-    kept = np.int32(pop[P_CLEAR_MASK])
-    survives = np.int32(pop[P_STATE_MASK])
-    threshold = np.int32(pop[P_THRESHOLD])
-    subtract = np.int32(pop[P_SUBTRACT])
-    bias = params[I_BIAS]
-    length = np.uint64(port[A_LENGTH])
-    for r in range(port[A_ROWS]):
-        n = np.uint64(base + r * port[A_LENGTH])
-        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-        for j in range(length):
-            old = v[n + j]
-            new = np.int32((old - ((old >> keep) & decays)) & kept)
-            new = np.int32(new + np.int32((np.int32(acc[a + j]) << shift) + bias[n + j]))
-            fires = new > threshold
-            flags[n + j] = fires
-            v[n + j] = np.int32((new & survives) - subtract) if fires else new
-            acc[a + j] = 0
+def _close_over_update_uniform(stamp: str) -> Any:
+    def update_uniform(pop, port, acc, u, v, params, flags):
+        """One parameter set for all neurons; nothing can overflow."""
+        _ = stamp  # part of the cache key
+        base = pop[P_BASE]
+        shift = np.int32(pop[P_SHIFT])
+        keep = np.int32(pop[P_KEEP])
+        decays = np.int32(pop[P_DECAY_MASK])
+        kept = np.int32(pop[P_CLEAR_MASK])
+        survives = np.int32(pop[P_STATE_MASK])
+        threshold = np.int32(pop[P_THRESHOLD])
+        subtract = np.int32(pop[P_SUBTRACT])
+        bias = params[I_BIAS]
+        length = np.uint64(port[A_LENGTH])
+        for r in range(port[A_ROWS]):
+            n = np.uint64(base + r * port[A_LENGTH])
+            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+            for j in range(length):
+                old = v[n + j]
+                new = np.int32((old - ((old >> keep) & decays)) & kept)
+                new = np.int32(new + np.int32((np.int32(acc[a + j]) << shift) + bias[n + j]))
+                fires = new > threshold
+                flags[n + j] = fires
+                v[n + j] = np.int32((new & survives) - subtract) if fires else new
+                acc[a + j] = 0
+        return np.int32(0)
+
+    return update_uniform
+
+
+update_uniform = late_kernel(_close_over_update_uniform(STAMP))
 
 
 @kernel
@@ -94,158 +103,183 @@ def _clamped_sum(x, y, limit):
     return clamped, np.int32(wraps | (clamped != total))
 
 
-@kernel
-def update_uniform_clamp(pop, port, acc, v, params, flags):
-    """One parameter set, saturating membrane; returns how many saturated."""
-    base = pop[P_BASE]
-    shift = np.int32(pop[P_SHIFT])
-    keep = np.int32(pop[P_KEEP])
-    decays = np.int32(pop[P_DECAY_MASK])
-    kept = np.int32(pop[P_CLEAR_MASK])
-    survives = np.int32(pop[P_STATE_MASK])
-    threshold = np.int32(pop[P_THRESHOLD])
-    subtract = np.int32(pop[P_SUBTRACT])
-    limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
-    bias = params[I_BIAS]
-    length = np.uint64(port[A_LENGTH])
-    clipped = np.int32(0)
-    for r in range(port[A_ROWS]):
-        n = np.uint64(base + r * port[A_LENGTH])
-        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-        for j in range(length):
-            old = v[n + j]
-            decayed = np.int32((old - ((old >> keep) & decays)) & kept)
-            x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
-            new, hit = _clamped_sum(decayed, x, limit)
-            clipped = np.int32(clipped + hit)
-            fires = new > threshold
-            flags[n + j] = fires
-            v[n + j] = np.int32((new & survives) - subtract) if fires else new
-            acc[a + j] = 0
-    return clipped
-
-
-@kernel
-def update_arrays(pop, port, acc, v, params, flags):
-    """Parameters per neuron, saturating membrane; returns how many saturated."""
-    base = pop[P_BASE]
-    shift = np.int32(pop[P_SHIFT])
-    decays = np.int32(pop[P_DECAY_MASK])
-    kept = np.int32(pop[P_CLEAR_MASK])
-    survives = np.int32(pop[P_STATE_MASK])
-    limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
-    keep = params[I_KEEP]
-    bias = params[I_BIAS]
-    threshold = params[I_THRESHOLD]
-    subtract = params[I_SUBTRACT]
-    length = np.uint64(port[A_LENGTH])
-    clipped = np.int32(0)
-    for r in range(port[A_ROWS]):
-        n = np.uint64(base + r * port[A_LENGTH])
-        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-        for j in range(length):
-            old = v[n + j]
-            decayed = np.int32((old - ((old >> keep[n + j]) & decays)) & kept)
-            x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
-            new, hit = _clamped_sum(decayed, x, limit)
-            clipped = np.int32(clipped + hit)
-            fires = new > threshold[n + j]
-            flags[n + j] = fires
-            v[n + j] = np.int32((new & survives) - subtract[n + j]) if fires else new
-            acc[a + j] = 0
-    return clipped
-
-
-@kernel
-def update_current(pop, port, acc, u, v, params, flags):
-    """Synaptic current and membrane, both x * keep / 2^bits; returns how many left their width.
-
-    32-bit lanes: x * keep = (x >> bits) * keep * 2^bits + (x mod 2^bits) * keep, so the
-    quotient rounded toward zero (or floored) needs no wider product. Overflow in either mode is
-    a mask and an offset.
-    """
-    base = pop[P_BASE]
-    shift = np.int32(pop[P_SHIFT])
-    bits = np.int32(pop[P_DECAY_BITS])
-    low = np.int32((np.int64(1) << pop[P_DECAY_BITS]) - 1)
-    up = np.int32(0) if pop[P_FLOOR] else low
-    survives = np.int32(pop[P_STATE_MASK])
-    stored = np.int32(-pop[P_HAS_CURRENT])
-    u_half = np.int32(np.int64(1) << (pop[P_U_BITS] - 1))
-    v_half = np.int32(np.int64(1) << (pop[P_V_BITS] - 1))
-    u_top = np.int32(u_half - (1 - pop[P_U_WRAP]))
-    v_top = np.int32(v_half - (1 - pop[P_V_WRAP]))
-    u_mask = np.int32(-pop[P_U_WRAP])
-    v_mask = np.int32(-pop[P_V_WRAP])
-    u_over = np.int32(-2 * u_half) if pop[P_U_WRAP] else np.int32(u_half - 1)
-    v_over = np.int32(-2 * v_half) if pop[P_V_WRAP] else np.int32(v_half - 1)
-    u_low = np.int32(1 - u_half)
-    v_low = np.int32(1 - v_half)
-    u_keep, v_keep = params[I_U_KEEP], params[I_KEEP]
-    u_bias, v_bias = params[I_U_BIAS], params[I_BIAS]
-    threshold, subtract = params[I_THRESHOLD], params[I_SUBTRACT]
-    length = np.uint64(port[A_LENGTH])
-    clipped = np.int32(0)
-    for r in range(port[A_ROWS]):
-        n = np.uint64(base + r * port[A_LENGTH])
-        at = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-        for j in range(length):
-            a = u[n + j]
-            c = u_keep[n + j]
-            a = np.int32(
-                np.int32((a >> bits) * c)
-                + (np.int32(np.int32((a & low) * c) + ((a >> np.int32(31)) & up)) >> bits)
-            )
-            a = np.int32(a + np.int32((np.int32(acc[at + j]) << shift) + u_bias[n + j]))
-            hit = np.int32(0)
-            if a > u_top:
-                a = np.int32((a & u_mask) + u_over)
-                hit = np.int32(1)
-            elif a < u_low:
-                a = np.int32((a & u_mask) - u_over)
-                hit = np.int32(1)
-            u[n + j] = a & stored
-            b = v[n + j]
-            c = v_keep[n + j]
-            b = np.int32(
-                np.int32((b >> bits) * c)
-                + (np.int32(np.int32((b & low) * c) + ((b >> np.int32(31)) & up)) >> bits)
-            )
-            b = np.int32(b + np.int32(a + v_bias[n + j]))
-            if b > v_top:
-                b = np.int32((b & v_mask) + v_over)
-                hit = np.int32(1)
-            elif b < v_low:
-                b = np.int32((b & v_mask) - v_over)
-                hit = np.int32(1)
-            clipped = np.int32(clipped + hit)
-            fires = b > threshold[n + j]
-            flags[n + j] = fires
-            v[n + j] = np.int32((b & survives) - subtract[n + j]) if fires else b
-            acc[at + j] = 0
-    return clipped
-
-
-@kernel
-def mark_active(pop, port, acc, u, v, biased, marks, counts):
-    """Flag and count the neurons of a fast form that have state, input or bias before the step.
-
-    ``counts`` are bytes: the caller empties them before the 256th step.
-    """
-    length = np.uint64(port[A_LENGTH])
-    for r in range(port[A_ROWS]):
-        n = np.uint64(pop[P_BASE] + r * port[A_LENGTH])
-        a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-        if pop[P_HAS_CURRENT]:
+def _close_over_update_uniform_clamp(stamp: str) -> Any:
+    def update_uniform_clamp(pop, port, acc, u, v, params, flags):
+        """One parameter set, saturating membrane; returns how many saturated."""
+        _ = stamp  # part of the cache key
+        base = pop[P_BASE]
+        shift = np.int32(pop[P_SHIFT])
+        keep = np.int32(pop[P_KEEP])
+        decays = np.int32(pop[P_DECAY_MASK])
+        kept = np.int32(pop[P_CLEAR_MASK])
+        survives = np.int32(pop[P_STATE_MASK])
+        threshold = np.int32(pop[P_THRESHOLD])
+        subtract = np.int32(pop[P_SUBTRACT])
+        limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
+        bias = params[I_BIAS]
+        length = np.uint64(port[A_LENGTH])
+        clipped = np.int32(0)
+        for r in range(port[A_ROWS]):
+            n = np.uint64(base + r * port[A_LENGTH])
+            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
             for j in range(length):
-                active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
-                marks[n + j] = active
-                counts[n + j] += np.uint8(active)
-        else:
+                old = v[n + j]
+                decayed = np.int32((old - ((old >> keep) & decays)) & kept)
+                x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
+                new, hit = _clamped_sum(decayed, x, limit)
+                clipped = np.int32(clipped + hit)
+                fires = new > threshold
+                flags[n + j] = fires
+                v[n + j] = np.int32((new & survives) - subtract) if fires else new
+                acc[a + j] = 0
+        return clipped
+
+    return update_uniform_clamp
+
+
+update_uniform_clamp = late_kernel(_close_over_update_uniform_clamp(STAMP))
+
+
+def _close_over_update_arrays(stamp: str) -> Any:
+    def update_arrays(pop, port, acc, u, v, params, flags):
+        """Parameters per neuron, saturating membrane; returns how many saturated."""
+        _ = stamp  # part of the cache key
+        base = pop[P_BASE]
+        shift = np.int32(pop[P_SHIFT])
+        decays = np.int32(pop[P_DECAY_MASK])
+        kept = np.int32(pop[P_CLEAR_MASK])
+        survives = np.int32(pop[P_STATE_MASK])
+        limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
+        keep = params[I_KEEP]
+        bias = params[I_BIAS]
+        threshold = params[I_THRESHOLD]
+        subtract = params[I_SUBTRACT]
+        length = np.uint64(port[A_LENGTH])
+        clipped = np.int32(0)
+        for r in range(port[A_ROWS]):
+            n = np.uint64(base + r * port[A_LENGTH])
+            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
             for j in range(length):
-                active = (v[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
-                marks[n + j] = active
-                counts[n + j] += np.uint8(active)
+                old = v[n + j]
+                decayed = np.int32((old - ((old >> keep[n + j]) & decays)) & kept)
+                x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
+                new, hit = _clamped_sum(decayed, x, limit)
+                clipped = np.int32(clipped + hit)
+                fires = new > threshold[n + j]
+                flags[n + j] = fires
+                v[n + j] = np.int32((new & survives) - subtract[n + j]) if fires else new
+                acc[a + j] = 0
+        return clipped
+
+    return update_arrays
+
+
+update_arrays = late_kernel(_close_over_update_arrays(STAMP))
+
+
+def _close_over_update_current(stamp: str) -> Any:
+    def update_current(pop, port, acc, u, v, params, flags):
+        """Synaptic current and membrane, both x * keep / 2^bits; returns how many left their width.
+
+        32-bit lanes: x * keep = (x >> bits) * keep * 2^bits + (x mod 2^bits) * keep, so the
+        quotient rounded toward zero (or floored) needs no wider product. Overflow in either mode is
+        a mask and an offset.
+        """
+        _ = stamp  # part of the cache key
+        base = pop[P_BASE]
+        shift = np.int32(pop[P_SHIFT])
+        bits = np.int32(pop[P_DECAY_BITS])
+        low = np.int32((np.int64(1) << pop[P_DECAY_BITS]) - 1)
+        up = np.int32(0) if pop[P_FLOOR] else low
+        survives = np.int32(pop[P_STATE_MASK])
+        stored = np.int32(-pop[P_HAS_CURRENT])
+        u_half = np.int32(np.int64(1) << (pop[P_U_BITS] - 1))
+        v_half = np.int32(np.int64(1) << (pop[P_V_BITS] - 1))
+        u_top = np.int32(u_half - (1 - pop[P_U_WRAP]))
+        v_top = np.int32(v_half - (1 - pop[P_V_WRAP]))
+        u_mask = np.int32(-pop[P_U_WRAP])
+        v_mask = np.int32(-pop[P_V_WRAP])
+        u_over = np.int32(-2 * u_half) if pop[P_U_WRAP] else np.int32(u_half - 1)
+        v_over = np.int32(-2 * v_half) if pop[P_V_WRAP] else np.int32(v_half - 1)
+        u_low = np.int32(1 - u_half)
+        v_low = np.int32(1 - v_half)
+        u_keep, v_keep = params[I_U_KEEP], params[I_KEEP]
+        u_bias, v_bias = params[I_U_BIAS], params[I_BIAS]
+        threshold, subtract = params[I_THRESHOLD], params[I_SUBTRACT]
+        length = np.uint64(port[A_LENGTH])
+        clipped = np.int32(0)
+        for r in range(port[A_ROWS]):
+            n = np.uint64(base + r * port[A_LENGTH])
+            at = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+            for j in range(length):
+                a = u[n + j]
+                c = u_keep[n + j]
+                a = np.int32(
+                    np.int32((a >> bits) * c)
+                    + (np.int32(np.int32((a & low) * c) + ((a >> np.int32(31)) & up)) >> bits)
+                )
+                a = np.int32(a + np.int32((np.int32(acc[at + j]) << shift) + u_bias[n + j]))
+                hit = np.int32(0)
+                if a > u_top:
+                    a = np.int32((a & u_mask) + u_over)
+                    hit = np.int32(1)
+                elif a < u_low:
+                    a = np.int32((a & u_mask) - u_over)
+                    hit = np.int32(1)
+                u[n + j] = a & stored
+                b = v[n + j]
+                c = v_keep[n + j]
+                b = np.int32(
+                    np.int32((b >> bits) * c)
+                    + (np.int32(np.int32((b & low) * c) + ((b >> np.int32(31)) & up)) >> bits)
+                )
+                b = np.int32(b + np.int32(a + v_bias[n + j]))
+                if b > v_top:
+                    b = np.int32((b & v_mask) + v_over)
+                    hit = np.int32(1)
+                elif b < v_low:
+                    b = np.int32((b & v_mask) - v_over)
+                    hit = np.int32(1)
+                clipped = np.int32(clipped + hit)
+                fires = b > threshold[n + j]
+                flags[n + j] = fires
+                v[n + j] = np.int32((b & survives) - subtract[n + j]) if fires else b
+                acc[at + j] = 0
+        return clipped
+
+    return update_current
+
+
+update_current = late_kernel(_close_over_update_current(STAMP))
+
+
+def _close_over_mark_active(stamp: str) -> Any:
+    def mark_active(pop, port, acc, u, v, biased, marks, counts):
+        """Flag and count the neurons of a fast form that have state, input or bias before the step.
+
+        ``counts`` are bytes: the caller empties them before the 256th step.
+        """
+        _ = stamp  # part of the cache key
+        length = np.uint64(port[A_LENGTH])
+        for r in range(port[A_ROWS]):
+            n = np.uint64(pop[P_BASE] + r * port[A_LENGTH])
+            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+            if pop[P_HAS_CURRENT]:
+                for j in range(length):
+                    active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
+                    marks[n + j] = active
+                    counts[n + j] += np.uint8(active)
+            else:
+                for j in range(length):
+                    active = (v[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
+                    marks[n + j] = active
+                    counts[n + j] += np.uint8(active)
+        return np.int32(0)
+
+    return mark_active
+
+
+mark_active = late_kernel(_close_over_mark_active(STAMP))
 
 
 @kernel

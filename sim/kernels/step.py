@@ -12,7 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from nmhw.sim.kernels.cells import update_float, update_general
+from nmhw.sim.kernels.calls import (
+    call_float,
+    call_float16,
+    call_float32,
+    call_fold16,
+    call_fold16_narrow,
+    call_fold32,
+    call_fold32_narrow,
+    call_general,
+    call_mark16,
+    call_mark32,
+    call_mark_float16,
+    call_mark_float32,
+    call_probes,
+    call_update16,
+    call_update32,
+)
 from nmhw.sim.kernels.compiled import entry_point, inlined, kernel, source_stamp
 from nmhw.sim.kernels.deliver import deliver
 from nmhw.sim.kernels.fields import (
@@ -32,112 +48,106 @@ from nmhw.sim.kernels.fields import (
     C_ROW,
     C_STEPS,
     C_STOP,
+    CALL_FOLD,
+    CALL_FOLD_NARROW,
+    CALL_MARK,
+    CALL_MARK_FLOAT,
+    CALL_PROBES,
+    CALL_UPDATE,
     P_BASE,
     P_CAPACITY,
     P_END_PORT,
     P_FIRST_PORT,
     P_LATE,
     P_LATE_STEPS,
-    P_ORDER,
     P_RING,
     P_RING_COUNT,
     P_SIZE,
     P_SLOTS,
-    P_STATE,
     P_UPDATE,
-    R_EVERY,
-    R_IS_U,
-    R_KEPT,
-    R_OFFSET,
-    R_POPULATION,
-    UPDATE_ARRAYS,
-    UPDATE_CURRENT,
-    UPDATE_FLOAT,
     UPDATE_FLOAT_ROWS,
     UPDATE_GENERAL,
-    UPDATE_UNIFORM,
-    UPDATE_UNIFORM_CLAMP,
 )
-from nmhw.sim.kernels.float_rows import mark_active_float, update_float_rows
 from nmhw.sim.kernels.intrinsics import borrow
-from nmhw.sim.kernels.neurons import (
-    count_per_core,
-    empty_counts,
-    mark_active,
-    scan_flags,
-    update_arrays,
-    update_current,
-    update_uniform,
-    update_uniform_clamp,
-)
-from nmhw.sim.kernels.synapses import fold
+from nmhw.sim.kernels.neurons import count_per_core, empty_counts, scan_flags
 
 
 @inlined
-def _fold_port(port, acc16, acc32, out, out_at):
+def _fold_wide(port, calls, acc16, acc32, x64):
     at, rows, length = port[A_OFFSET], port[A_ROWS], port[A_LENGTH]
+    stride, shift = port[A_STRIDE], port[A_SHIFT]
     if port[A_IS16]:
-        fold(acc16, at, rows, length, port[A_STRIDE], port[A_SHIFT], out, out_at)
+        call_fold16(calls[CALL_FOLD + 1], acc16, at, rows, length, stride, shift, x64, 0)
     else:
-        fold(acc32, at, rows, length, port[A_STRIDE], port[A_SHIFT], out, out_at)
+        call_fold32(calls[CALL_FOLD], acc32, at, rows, length, stride, shift, x64, 0)
 
 
 @inlined
-def _update_fast(pop, port, acc, params, states, flags, marking, marks, active):
+def _fold_narrow(port, calls, acc16, acc32, to):
+    at, rows, length = port[A_OFFSET], port[A_ROWS], port[A_LENGTH]
+    stride, shift = port[A_STRIDE], port[A_SHIFT]
+    if port[A_IS16]:
+        call = calls[CALL_FOLD_NARROW + 1]
+        call_fold16_narrow(call, acc16, at, rows, length, stride, shift, acc32, to)
+    else:
+        call = calls[CALL_FOLD_NARROW]
+        call_fold32_narrow(call, acc32, at, rows, length, stride, shift, acc32, to)
+
+
+@inlined
+def _update_fast(pop, port, calls, accs, params, states, flags, marking, marks, active):
     """Run the fast form of a population on its one accumulator; return saturations."""
-    p32, pf, biased = params
-    u32, v32, uf, vf = states
-    kind = pop[P_UPDATE]
+    acc16, acc32, _ = accs
+    p32, _, pf, biased = params
+    u32, v32, _, _, uf, vf = states
+    kind, is_16 = pop[P_UPDATE], port[A_IS16]
+    update = calls[CALL_UPDATE + 2 * kind + is_16]
     if kind == UPDATE_FLOAT_ROWS:
+        mark = calls[CALL_MARK_FLOAT + is_16]
+        if is_16:
+            if marking:
+                call_mark_float16(mark, pop, port, acc16, uf, vf, pf, marks, active)
+            return call_float16(update, pop, port, acc16, uf, vf, pf, flags)
         if marking:
-            mark_active_float(pop, port, acc, uf, vf, pf, marks, active)
-        update_float_rows(pop, port, acc, uf, vf, pf, flags)
-        return np.int32(0)
+            call_mark_float32(mark, pop, port, acc32, uf, vf, pf, marks, active)
+        return call_float32(update, pop, port, acc32, uf, vf, pf, flags)
+    mark = calls[CALL_MARK + is_16]
+    if is_16:
+        if marking:
+            call_mark16(mark, pop, port, acc16, u32, v32, biased, marks, active)
+        return call_update16(update, pop, port, acc16, u32, v32, p32, flags)
     if marking:
-        mark_active(pop, port, acc, u32, v32, biased, marks, active)
-    if kind == UPDATE_UNIFORM:
-        update_uniform(pop, port, acc, v32, p32, flags)
-        return np.int32(0)
-    if kind == UPDATE_UNIFORM_CLAMP:
-        return update_uniform_clamp(pop, port, acc, v32, p32, flags)
-    if kind == UPDATE_ARRAYS:
-        return update_arrays(pop, port, acc, v32, p32, flags)
-    if kind == UPDATE_CURRENT:
-        return update_current(pop, port, acc, u32, v32, p32, flags)
-    return np.int32(0)
+        call_mark32(mark, pop, port, acc32, u32, v32, biased, marks, active)
+    return call_update32(update, pop, port, acc32, u32, v32, p32, flags)
 
 
 @inlined
-def _update(pop, ports, accs, params, states, rests, outs, marking, ring, ring_at):
+def _update(pop, ports, calls, accs, params, states, rests, outs, marking, ring, ring_at):
     """Fold the accumulators, run the update, list the spikes; return (spikes, saturations)."""
     acc16, acc32, x64 = accs
-    p32, p64, pf, biased = params
-    u32, v32, u64, v64, uf, vf = states
+    _, p64, pf, _ = params
+    _, _, u64, v64, uf, vf = states
     resting, rest_steps = rests
     flags, marks, active, _ = outs
     first = pop[P_FIRST_PORT]
     kind = pop[P_UPDATE]
     if kind >= UPDATE_GENERAL:
         for k in range(first, pop[P_END_PORT]):
-            _fold_port(ports[k], acc16, acc32, x64, 0)
+            _fold_wide(ports[k], calls, acc16, acc32, x64)
+        call = calls[CALL_UPDATE + 2 * kind]
         if kind == UPDATE_GENERAL:
-            return update_general(
-                pop, p64, x64, u64, v64, resting, rest_steps, marks, active, ring, ring_at
+            return call_general(
+                call, pop, p64, x64, u64, v64, resting, rest_steps, marks, active, ring, ring_at
             )
-        n = update_float(pop, pf, x64, uf, vf, resting, rest_steps, marks, active, ring, ring_at)
-        return n, 0
+        return call_float(
+            call, pop, pf, x64, uf, vf, resting, rest_steps, marks, active, ring, ring_at
+        )
     port = ports[first]
     for k in range(first + 1, pop[P_END_PORT]):
-        _fold_port(ports[k], acc16, acc32, acc32, port[A_OFFSET])
-    fast_params, fast_states = (p32, pf, biased), (u32, v32, uf, vf)
-    if port[A_IS16]:
-        clipped = _update_fast(
-            pop, port, acc16, fast_params, fast_states, flags, marking, marks, active
-        )
-    else:
-        clipped = _update_fast(
-            pop, port, acc32, fast_params, fast_states, flags, marking, marks, active
-        )
+        _fold_narrow(ports[k], calls, acc16, acc32, port[A_OFFSET])
+    clipped = np.int64(
+        _update_fast(pop, port, calls, accs, params, states, flags, marking, marks, active)
+    )
     return scan_flags(flags, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
 
 
@@ -158,56 +168,31 @@ def _record(pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at
 
 
 @kernel
-def _copy_state(values, at, n, order, order_at, out, out_at):
-    for j in range(n):
-        i = j if order_at < 0 else np.int64(order[order_at + j])
-        out[out_at + i] = values[at + j]
-
-
-@kernel
-def _store_probes(probes, sample, step, pops, states, order, probe_int, probe_float):
-    u32, v32, u64, v64, uf, vf = states
-    for r in range(probes.shape[0]):
-        probe = probes[r]
-        if step % probe[R_EVERY]:
-            continue
-        pop = pops[probe[R_POPULATION]]
-        n, place = pop[P_SIZE], pop[P_ORDER]
-        at = probe[R_OFFSET] + (sample * probe[R_KEPT] + step // probe[R_EVERY]) * n
-        if pop[P_UPDATE] == UPDATE_FLOAT or pop[P_UPDATE] == UPDATE_FLOAT_ROWS:
-            values = uf if probe[R_IS_U] else vf
-            _copy_state(values, pop[P_STATE], n, order, place, probe_float, at)
-        elif pop[P_UPDATE] == UPDATE_GENERAL:
-            wide = u64 if probe[R_IS_U] else v64
-            _copy_state(wide, pop[P_STATE], n, order, place, probe_int, at)
-        else:
-            narrow = u32 if probe[R_IS_U] else v32
-            _copy_state(narrow, pop[P_BASE], n, order, place, probe_int, at)
-
-
-@kernel
 def _start_sample(states, starts, resting, ring_counts):
     u32, v32, u64, v64, uf, vf = states
     v0_32, v0_64, v0_f = starts
-    u32[:] = 0
-    u64[:] = 0
-    uf[:] = 0
-    v32[:] = v0_32
-    v64[:] = v0_64
-    vf[:] = v0_f
-    resting[:] = 0
-    ring_counts[:] = 0
+    for k in range(u32.size):
+        u32[k], v32[k] = 0, v0_32[k]
+    for k in range(u64.size):
+        u64[k], v64[k] = 0, v0_64[k]
+    for k in range(uf.size):
+        uf[k], vf[k] = 0, v0_f[k]
+    for k in range(resting.size):
+        resting[k] = 0
+    for k in range(ring_counts.size):
+        ring_counts[k] = 0
 
 
 def _close_over(stamp: str) -> Any:
     def run_steps(
-        control, pops, projections, ports, weights, rows, params, states, starts, rests, accs,
-        outs, rings, inputs, events, counts, totals, late, core_table, core_counts,
+        control, calls, pops, projections, ports, weights, rows, params, states, starts, rests,
+        accs, outs, rings, inputs, events, counts, totals, late, core_table, core_counts,
         saturations, probes, order, probe_int, probe_float,
     ):  # fmt: skip
         """Run rows ``control[C_ROW]`` to ``control[C_STOP]``; see the module's text."""
         _ = stamp  # part of the cache key: edits of any kernel file recompile this one
-        control, pops, projections, ports = borrow((control, pops, projections, ports))
+        control, calls, pops = borrow((control, calls, pops))
+        projections, ports, probes = borrow((projections, ports, probes))
         weights, rows, params, states = borrow((weights, rows, params, states))
         rests, accs, outs, rings = borrow((rests, accs, outs, rings))
         inputs, events, totals, late = borrow((inputs, events, totals, late))
@@ -216,6 +201,7 @@ def _close_over(stamp: str) -> Any:
         order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
         acc16, acc32, x64, sums = accs
+        u32, v32, u64, v64, uf, vf = states
         marks, byte_counts, active_totals = outs[1], outs[2], outs[3]
         steps, keep = control[C_STEPS], control[C_KEEP]
         continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
@@ -232,14 +218,14 @@ def _close_over(stamp: str) -> Any:
             for p in range(pops.shape[0]):
                 pop = pops[p]
                 deliver(
-                    pop, row, steps, continuous, pops, projections, weights, rows, inputs, rings,
-                    (acc16, acc32, sums),
+                    pop, row, steps, continuous, calls, pops, projections, weights, rows, inputs,
+                    rings, (acc16, acc32, sums),
                 )  # fmt: skip
                 slot = row % pop[P_SLOTS]
                 ring_at = pop[P_RING] + slot * pop[P_CAPACITY]
                 n, clipped = _update(
-                    pop, ports, (acc16, acc32, x64), params, states, rests, outs, marking, ring,
-                    ring_at,
+                    pop, ports, calls, (acc16, acc32, x64), params, states, rests, outs, marking,
+                    ring, ring_at,
                 )  # fmt: skip
                 ring_counts[pop[P_RING_COUNT] + slot] = n
                 counts[row, p] = n
@@ -258,7 +244,11 @@ def _close_over(stamp: str) -> Any:
                     )  # fmt: skip
             if row & 127 == 127:  # well before a byte is full
                 empty_counts(byte_counts, active_totals)
-            _store_probes(probes, sample, step, pops, states, order, probe_int, probe_float)
+            if probes.shape[0]:
+                call_probes(
+                    calls[CALL_PROBES], probes, sample, step, pops, u32, v32, u64, v64, uf, vf,
+                    order, probe_int, probe_float,
+                )  # fmt: skip
             row += 1
         empty_counts(byte_counts, active_totals)
         control[C_ROW] = row
