@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nmhw.errors import UsageError
 from nmhw.values.chip import ChipSpec
@@ -27,6 +28,7 @@ def run_backend(
     keep_spikes: int = 10**8,
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    kept: dict[str, Any] | None = None,
 ) -> RunResult:
     """Execute on the backend called ``backend``; see ``nmhw.sim.chip_run.run_chip``.
 
@@ -35,6 +37,9 @@ def run_backend(
     keep_spikes : int
         Beyond so many events the numba backend keeps those of output populations alone.
     progress : callable(samples done, samples in all), optional
+    kept : dict, optional
+        Where tables of the network and its mapping are kept for the next run with both; that
+        makes the network's arrays read-only.
 
     Raises
     ------
@@ -44,8 +49,9 @@ def run_backend(
     if backend not in BACKENDS:
         raise UsageError("no such backend", got=repr(backend), hint=" or ".join(BACKENDS))
     if backend == "numba":
-        from nmhw.sim.chip_run import run_chip
+        from nmhw.sim.chip_run import keep_tables, run_chip
 
+        program, fan_out = keep_tables(quantized, mapping, {} if kept is None else kept)
         return run_chip(
             quantized,
             mapping,
@@ -55,6 +61,8 @@ def run_backend(
             keep_spikes=keep_spikes,
             continuous=continuous,
             progress=_in_samples(progress, inputs),
+            program=program,
+            fan_out=fan_out,
         )
     from nmhw.sim.reference_run import run_chip as run_reference_chip
 

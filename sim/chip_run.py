@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
 
 from nmhw.errors import InputError
 from nmhw.sim.counters import StepCounter, count_events
@@ -101,3 +105,24 @@ def run_chip(
         counters=counters,
         spike_totals=output.spike_totals,
     )
+
+
+def keep_tables(
+    quantized: QuantizedNetwork, mapping: CoreMapping, kept: dict[str, Any]
+) -> tuple[Program, FanOut]:
+    """Return program and fan-out tables, from ``kept`` if they are of this network and mapping.
+
+    An edit of the network's arrays in place would leave the tables behind: they become read-only.
+    """
+    found = kept.get("tables")
+    if found is not None and found[0].quantized is quantized and found[2] is mapping:
+        return found[0], found[1]
+    program, fan_out = build_program(quantized), build_fan_out(quantized, mapping)
+    parts: tuple[Any, ...] = (*quantized.populations, *quantized.projections)
+    for part in parts:
+        for each in fields(part):
+            value = getattr(part, each.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+    kept["tables"] = (program, fan_out, mapping)
+    return program, fan_out

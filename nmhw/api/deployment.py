@@ -45,6 +45,8 @@ class Deployment:
     seed: int = 0
     calibration: Mapping[str, SpikeEvents] | None = None
     wall_s: Mapping[str, float] = field(default_factory=dict)
+    #: What the simulator builds from the network and its mapping, for the next run.
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def summary(self) -> dict[str, Any]:
         """Return the mapping's part of the report as a dict."""

@@ -149,6 +149,7 @@ def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunRe
         keep_spikes=options.keep_spikes,
         continuous=options.continuous,
         progress=options.progress,
+        kept=deployed.kept,
     )
     if options.continuous and result.counters is not None:
         result = replace(result, counters=replace(result.counters, is_continuous=True))

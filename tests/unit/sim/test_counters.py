@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from nmhw.errors import InputError
 from nmhw.sim import counters as counters_module
-from nmhw.sim.chip_run import run_chip
+from nmhw.sim.backends import run_backend
+from nmhw.sim.chip_run import keep_tables, run_chip
 from nmhw.sim.fanout import build_fan_out
 from nmhw.values.chip import ArithmeticSpec, BoardSpec, ChipSpec, CoreSpec, MeshSpec
 from nmhw.values.connectivity import synapse_counts
@@ -155,3 +157,41 @@ def test_convolution_tables_are_made_without_expanding_them(
     assert table is not None
     for c in range(4):
         np.testing.assert_array_equal(table.toarray()[:, c], expanded[:, core == c].sum(axis=1))
+
+
+def test_tables_are_kept_for_one_network_and_mapping(relay: QuantizedNetwork) -> None:
+    kept: dict[str, Any] = {}
+    near, far = mapping_of(a=[0, 0], b=[1, 1]), mapping_of(a=[0, 0], b=[7, 7])
+    first = keep_tables(relay, near, kept)
+    again = keep_tables(relay, near, kept)
+    assert again[0] is first[0]
+    assert again[1] is first[1]
+    moved = keep_tables(relay, far, kept)
+    assert moved[1].cores.tolist() == [0, 7]
+    twin = replace(relay)
+    assert keep_tables(twin, far, kept)[0].quantized is twin
+
+
+def test_kept_tables_make_the_network_read_only(relay: QuantizedNetwork) -> None:
+    keep_tables(relay, mapping_of(a=[0, 0], b=[1, 1]), {})
+    with pytest.raises(ValueError, match="read-only"):
+        relay.projections[0].weights[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        relay.population("a").threshold[0] = 1
+
+
+def test_runs_with_kept_tables_are_equal(relay: QuantizedNetwork) -> None:
+    mapping, kept = mapping_of(a=[0, 0], b=[1, 1]), {}
+    raster = np.zeros((2, 5, 2), np.int64)
+    raster[:, [0, 3], 0] = 1
+    inputs = {"in": SpikeEvents.from_dense(raster)}
+    fresh, *others = (
+        run_backend("numba", relay, mapping, CHIP, inputs, kept=given)
+        for given in (None, kept, kept)
+    )
+    assert fresh.counters is not None
+    for other in others:
+        assert other.counters is not None
+        assert all((other.counters.totals[k] == v).all() for k, v in fresh.counters.totals.items())
+        assert other.spikes["b"].index.tolist() == fresh.spikes["b"].index.tolist()
+        assert other.spikes["b"].step.tolist() == fresh.spikes["b"].step.tolist()
