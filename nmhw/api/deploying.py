@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nmhw.api.deployment import Deployment
 from nmhw.api.inputs import check_seed
 from nmhw.api.reading import chip as load_chip_spec
@@ -125,7 +127,10 @@ def quantize_with_rates(
     allow: Sequence[str],
     explicit: Mapping[str, Any] | None,
 ) -> tuple[QuantizedNetwork, Mapping[str, Any] | None]:
-    """Quantize; with calibration samples also return spikes per sample and neuron."""
+    """Quantize; with calibration samples also return spikes per sample and neuron.
+
+    What a lowering adds fires in every step.
+    """
     from nmhw.api.runner import FloatRunner
     from nmhw.mappers.quantize import quantize_network
 
@@ -141,8 +146,11 @@ def quantize_with_rates(
         allow=frozenset(allow),
         explicit=explicit,
     )
-    rates = runner.rates if runner is not None else None
-    return quantized, rates
+    if calibration is None or runner is None or runner.rates is None:
+        return quantized, None
+    n_steps = next(iter(calibration.values())).n_steps + quantized.drain_steps
+    always = {p.name: np.full(p.size, float(n_steps)) for p in quantized.populations if p.is_added}
+    return quantized, {**runner.rates, **always}
 
 
 def _prepare(

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import nmhw
+from nmhw.api.deploying import quantize_with_rates
+from nmhw.io.input_arrays import as_inputs
 from nmhw.mappers.verify import verify
 from nmhw.values.profile import Profile
 
@@ -119,3 +121,11 @@ def test_a_saved_mapping_is_accepted_again(deployed: nmhw.Deployment, tmp_path: 
     path = deployed.save(tmp_path / "mapping.h5")
     again = nmhw.deploy(deployed.network, "loihi1-nahuku", mapping=path)
     assert again.run(SILENCE).summary()["synops"] == 40
+
+
+def test_the_mapper_knows_that_it_fires_in_every_step(deployed: nmhw.Deployment) -> None:
+    samples = as_inputs(deployed.network, SILENCE)
+    _, rates = quantize_with_rates(deployed.network, deployed.chip, samples, (), None)
+    assert rates is not None
+    assert rates["(bias)"].tolist() == [N_STEPS + 1]
+    assert rates["p"].tolist() == [0, 0, 0]
