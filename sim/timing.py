@@ -14,7 +14,7 @@ Timcheck et al., arXiv 2601.10035 (max-affine lower bounds on Loihi 2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nmhw.errors import UsageError
 from nmhw.values.chip import CostTable, SyncSpec
 from nmhw.values.cost import NANO, LatencyBreakdown, Pace, find_figure
+from nmhw.values.figure import Figure
 from nmhw.values.result import Counters
 
 SEND_KINDS = ("neuron.visit", "neuron.active", "neuron.idle", "neuron.spike", "axon.out")
@@ -31,6 +32,7 @@ RECEIVE_KINDS = ("axon.in", "synop.dense", "synop.sparse", "synop.shared")
 LONGEST_S = 1e9
 
 Floats = NDArray[np.float64]
+Bound = Literal["value", "low", "high"]
 
 
 def parse_pace(text: str, dt_s: float | None) -> tuple[Pace, float | None]:
@@ -82,6 +84,8 @@ def estimate_latency(
     """
     sync_s, notes = _sync(table, counters.n_tiles)
     work, is_average, unpriced = _slowest_cores(counters, table)
+    n_steps_total = counters.n_steps * counters.n_samples
+    low, high = (_mean_step(counters, table, pace_step_s, bound) for bound in ("low", "high"))
     if work is not None and is_average:
         notes.append("too many steps for counts per step: the slowest core of the average step")
     free = _free_steps(work, sync_s, None if table is None else table.sync.kind)
@@ -105,11 +109,31 @@ def estimate_latency(
         p99_step_s=p99,
         per_sample_s=per_sample,
         total_s=None if per_sample is None else per_sample * counters.n_samples,
+        total_low_s=None if low is None else low * n_steps_total,
+        total_high_s=None if high is None else high * n_steps_total,
         is_step_average=is_average,
         unpriced=tuple(sorted(unpriced)),
         overrun_steps=overrun,
         notes=tuple(notes),
     )
+
+
+def _mean_step(
+    counters: Counters, table: CostTable | None, pace_step_s: float | None, bound: Bound
+) -> float | None:
+    """Return the mean step under the lower or upper bounds of the latency figures."""
+    sync_s, _ = _sync(table, counters.n_tiles, bound)
+    work, _, _ = _slowest_cores(counters, table, bound)
+    free = _free_steps(work, sync_s, None if table is None else table.sync.kind)
+    if free is None:
+        return pace_step_s
+    return float((free if pace_step_s is None else np.maximum(free, pace_step_s)).mean())
+
+
+def _bounded(figure: Figure, bound: Bound) -> float:
+    """Return a figure's value or bound (the value where the source gives no bound)."""
+    limit = {"value": None, "low": figure.low, "high": figure.high}[bound]
+    return (figure.value or 0.0) if limit is None else limit
 
 
 def _free_steps(work: Floats | None, sync_s: float | None, kind: str | None) -> Floats | None:
@@ -128,7 +152,9 @@ def _mean_and_tail(steps_s: Floats | None, is_average: bool) -> tuple[float | No
     return float(steps_s.mean()), None if is_average else float(np.quantile(steps_s, 0.99))
 
 
-def _sync(table: CostTable | None, n_tiles: int) -> tuple[float | None, list[str]]:
+def _sync(
+    table: CostTable | None, n_tiles: int, bound: Bound = "value"
+) -> tuple[float | None, list[str]]:
     """Return the barrier (or tick) in seconds, None when unpublished."""
     sync = table.sync if table is not None else SyncSpec()
     if table is None:
@@ -142,11 +168,11 @@ def _sync(table: CostTable | None, n_tiles: int) -> tuple[float | None, list[str
     figure = max(below, key=lambda point: point[0])[1] if below else None
     if figure is None or figure.value is None:
         return None, [f"no barrier figure for {n_tiles} tiles"]
-    return figure.value * NANO, []
+    return _bounded(figure, bound) * NANO, []
 
 
 def _slowest_cores(
-    counters: Counters, table: CostTable | None
+    counters: Counters, table: CostTable | None, bound: Bound = "value"
 ) -> tuple[Floats | None, bool, set[str]]:
     """Return the slowest core's time of every step in seconds (or of the average step)."""
     if table is None or not table.latency_ns:
@@ -156,14 +182,14 @@ def _slowest_cores(
     if counts is None:
         n = counters.n_samples * counters.n_steps
         counts = {kind: total[None, :] / n for kind, total in counters.totals.items()}
-    send, unsent = _weighted(counts, SEND_KINDS, table)
-    receive, unread = _weighted(counts, RECEIVE_KINDS, table)
+    send, unsent = _weighted(counts, SEND_KINDS, table, bound)
+    receive, unread = _weighted(counts, RECEIVE_KINDS, table, bound)
     slowest = np.maximum(send.max(axis=1), receive.max(axis=1)) * NANO
     return slowest, is_average, unsent | unread
 
 
 def _weighted(
-    counts: Mapping[str, NDArray[Any]], kinds: tuple[str, ...], table: CostTable
+    counts: Mapping[str, NDArray[Any]], kinds: tuple[str, ...], table: CostTable, bound: Bound
 ) -> tuple[Floats, set[str]]:
     """Sum counts times unit latencies; also return the counted kinds that have no figure."""
     total = np.zeros(next(iter(counts.values())).shape, np.float64)
@@ -175,5 +201,5 @@ def _weighted(
         if figure is None or not figure.is_priced:
             missing.add(kind)
         else:
-            total += np.asarray(counts[kind], np.float64) * (figure.value or 0.0)
+            total += np.asarray(counts[kind], np.float64) * _bounded(figure, bound)
     return total, missing

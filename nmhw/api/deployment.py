@@ -58,7 +58,7 @@ class Deployment:
             "model": model_name(self.network),
             "model_sha256": self.network.sha256,
             "profile": profile.name,
-            "dt_s": profile.dt_s,
+            "dt_s": profile.step_s,
             "seed": self.seed,
             "chip_file": self.chip.path or self.chip.name,
             "chip_sha256": self.chip.sha256,

@@ -26,7 +26,7 @@ def describe_network(network: Network) -> dict[str, Any]:
         "profile_fields": {}
         if profile is None
         else {name: getattr(profile, name) for name in type(profile).__dataclass_fields__},
-        "dt_s": None if profile is None else profile.dt_s,
+        "dt_s": None if profile is None else profile.step_s,
         "inputs": {port.name: list(port.shape) for port in network.inputs},
         "outputs": {port.name: list(port.sources) for port in network.outputs},
         "populations": [

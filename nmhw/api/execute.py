@@ -110,7 +110,7 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
     """Check everything that can be checked before the simulation."""
     network, chip = deployed.network, deployed.chip
     check_probes(network, options.probes)
-    check_prices(chip, options.costs, options.pace, deployed.quantized.profile.dt_s)
+    check_prices(chip, options.costs, options.pace, deployed.quantized.profile.step_s)
     readout, sources = choose_readout(network, options.readout)
     probes = with_membranes(options.probes, readout, sources)
     on_chip = chip.arithmetic.membrane_readout or options.readout_on_host

@@ -52,7 +52,7 @@ class FloatRun(Execution):
             "model": model_name(self.network),
             "model_sha256": self.network.sha256,
             "profile": None if profile is None else profile.name,
-            "dt_s": None if profile is None else profile.dt_s,
+            "dt_s": None if profile is None else profile.step_s,
             "backend": "float",
             "n_samples": result.n_samples,
             "n_steps": result.n_steps,

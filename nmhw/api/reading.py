@@ -76,6 +76,11 @@ def give_meaning(
         hint = "--profile NAME if the network was trained otherwise"
         notices.append(Notice("profile.default", network.name, text, "assumption", hint))
     resolved = resolve_profile(network, chosen, dt_s, **overrides)
+    if resolved.dt_s is not None and resolved.step_s is None:
+        text = (
+            "dt is 1 or more: time is counted in steps, so there is no real-time pace and no rate"
+        )
+        notices.append(Notice("profile.dt-in-steps", network.name, text, "assumption"))
     if network.profile is None or dt_s is not None:
         notices.extend(infer_dt(network, resolved if dt_s is not None else None)[1])
     return replace(network, profile=resolved, notices=_without_repeats(notices, resolved.dt_s))

@@ -50,7 +50,7 @@ def _header(s: Summary) -> RenderableType:
 
 
 def _dt(s: Summary) -> str:
-    return format_si(s["dt_s"], "s") if s["dt_s"] else "not needed"
+    return format_si(s["dt_s"], "s") if s["dt_s"] else "unknown"
 
 
 def _verdict(s: Summary) -> RenderableType:

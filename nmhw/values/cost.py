@@ -31,6 +31,8 @@ class LatencyBreakdown:
         Under the pace that was asked for.
     per_sample_s, total_s : float or None
         T + D steps; the whole run.
+    total_low_s, total_high_s : float or None
+        The whole run under the lower and upper bounds of the latency figures.
     is_step_average : bool
         True when no per-step counts were kept: the step is then the average step, and p99 is None.
     overrun_steps : int
@@ -51,6 +53,8 @@ class LatencyBreakdown:
     p99_step_s: float | None
     per_sample_s: float | None
     total_s: float | None
+    total_low_s: float | None = None
+    total_high_s: float | None = None
     is_step_average: bool = False
     unpriced: tuple[str, ...] = ()
     overrun_steps: int = 0
@@ -159,7 +163,7 @@ def price_energy(
     table : CostTable or None
         None leaves everything unpriced.
     latency : LatencyBreakdown
-        Its ``total_s`` is the time over which static power is integrated.
+        Its ``total_s`` (and bounds) is the time over which static power is integrated.
     """
     figures = table.energy_pj if table is not None else {}
     lines = tuple(
@@ -167,8 +171,7 @@ def price_energy(
     )
     priced = [line for line in lines if line.energy_j is not None]
     power = _static_power(counters, table)
-    time_s = latency.total_s
-    static = None if power is None or time_s is None else tuple(w * time_s for w in power.bounds_w)
+    static = None if power is None else _static_energy(power, latency)
     unpriced = [line.kind for line in lines if line.is_unpriced]
     if static is None or power is None or power.is_partial:
         unpriced.append("static")
@@ -208,6 +211,19 @@ def _bounds(figure: Figure) -> tuple[float, float, float]:
     value = figure.value or 0.0
     low = value if figure.low is None else figure.low
     return value, low, value if figure.high is None else figure.high
+
+
+def _static_energy(
+    power: _StaticPower, latency: LatencyBreakdown
+) -> tuple[float, float, float] | None:
+    """Return value, low and high of power times time, each with the time's own bound."""
+    time_s = latency.total_s
+    if time_s is None:
+        return None
+    value, low, high = power.bounds_w
+    shortest = time_s if latency.total_low_s is None else latency.total_low_s
+    longest = time_s if latency.total_high_s is None else latency.total_high_s
+    return value * time_s, low * shortest, high * longest
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class Profile:
     recurrent_bias_from_step: int = 0
     hop_steps: Literal[0, 1] = 0
 
+    @property
+    def step_s(self) -> float | None:
+        """Physical length of a step; None where it is unknown, or where dt counts steps (>= 1)."""
+        return None if self.dt_s is None or self.dt_s >= 1 else self.dt_s
+
     def with_(self, **changes: Any) -> Profile:
         """Return a copy with some fields changed; the name gets a ``+``.
 

@@ -132,3 +132,18 @@ def test_without_a_cost_table_nothing_has_a_time_but_the_pace() -> None:
     paced = estimate_latency(counters, None, "period", 1e-3)
     assert paced.step_s == 1e-3
     assert paced.p99_step_s is None
+
+
+def test_bounds_of_the_latency_figures_bound_the_run_and_its_static_energy() -> None:
+    from nmhw.api.demo import deploy_demo, load_demo_images
+
+    images = load_demo_images(5)
+    run = deploy_demo("loihi1-nahuku").run(images.events, images.labels, compare_float=False)
+    latency, energy = run.latency, run.energy
+    assert latency.total_low_s < latency.total_s < latency.total_high_s
+    dynamic = [sum(line.bounds_j[k] for line in energy.lines if line.energy_j) for k in (1, 2)]
+    assert energy.low_j == pytest.approx(dynamic[0] + energy.static_w * latency.total_low_s)
+    assert energy.high_j == pytest.approx(dynamic[1] + energy.static_w * latency.total_high_s)
+    paced = run.price(pace="period=1ms").latency
+    assert paced.total_low_s == pytest.approx(paced.total_s)
+    assert paced.total_high_s == pytest.approx(paced.total_s)
