@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmhw.errors import InputError, UsageError
 from nmhw.io.input_data import EventList, InputFile, plain_array
-from nmhw.values.events import SpikeEvents
+from nmhw.values.events import SpikeEvents, check_counts
 from nmhw.values.network import InputPort, Network
 
 InputKind = Literal["spikes", "counts", "graded", "current"]
@@ -265,9 +265,9 @@ def _extents(
 
 def _events_of_array(array: Array, port: InputPort) -> SpikeEvents:
     _refuse_non_finite(array, port.name)
-    if array.dtype.kind != "f" and array.min(initial=0) >= 0:
-        return SpikeEvents.from_dense(array, port.shape)
-    if (array >= 0).all() and (array == np.floor(array)).all():
+    is_count = array.dtype.kind != "f" and array.min(initial=0) >= 0
+    if is_count or ((array >= 0).all() and (array == np.floor(array)).all()):
+        check_counts(array, port.name)
         return SpikeEvents.from_dense(array, port.shape)
     sample, step, index = np.nonzero(array)
     value = array[sample, step, index].astype(np.float64)

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.errors import InputError
+
+# Every count becomes that many events; more would only exhaust the memory.
+_MAX_COUNTED_EVENTS = 200_000_000
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpikeEvents:
@@ -79,7 +84,14 @@ class SpikeEvents:
     def from_dense(
         raster: NDArray[np.generic], shape: tuple[int, ...] | None = None
     ) -> SpikeEvents:
-        """Make events of a (samples, steps, ...) array of non-negative integer counts."""
+        """Make events of a (samples, steps, ...) array of non-negative integer counts.
+
+        Raises
+        ------
+        InputError
+            For negative, fractional or non-finite numbers, and for counts whose sum is too large.
+        """
+        check_counts(raster)
         n_samples, n_steps = raster.shape[:2]
         trailing = tuple(int(n) for n in raster.shape[2:]) if shape is None else shape
         flat = raster.reshape(n_samples, n_steps, -1)
@@ -105,3 +117,34 @@ class SpikeEvents:
         )
         sorted_value = None if value is None else value[order]
         return SpikeEvents(s, t, i, n_samples, n_steps, shape, sorted_value)
+
+
+def check_counts(raster: NDArray[np.generic], where: str | None = None) -> None:
+    """Refuse what cannot become repeated events, before anything is expanded.
+
+    Raises
+    ------
+    InputError
+        For negative, fractional or non-finite numbers, and for counts (some above 1) that add up
+        to more than 2e8 events.
+    """
+    if raster.size == 0 or raster.dtype.kind == "b":
+        return
+    low, high = float(np.min(raster)), float(np.max(raster))  # type: ignore[arg-type]
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError("counts must be finite", got=f"{low} to {high}", where=where)
+    is_whole = raster.dtype.kind != "f" or bool((np.floor(raster) == raster).all())  # type: ignore[call-overload]
+    if low < 0 or not is_whole:
+        raise InputError(
+            "counts must be whole numbers, 0 or more", got=f"{low:.6g} to {high:.6g}", where=where
+        )
+    if high <= 1:
+        return
+    # a single count near 1e308 would overflow the sum
+    total = high if high > _MAX_COUNTED_EVENTS else float(np.sum(raster, dtype=np.float64))  # type: ignore[arg-type]
+    if total > _MAX_COUNTED_EVENTS:
+        raise InputError(
+            "too many spikes for an array of counts", got=f"{total:.6g}, {high:.6g} at one place",
+            limit=f"{_MAX_COUNTED_EVENTS:.0e}", where=where, rule="input.too-many-spikes",
+            hint="scale analog values to [0, 1], then --encode",
+        )  # fmt: skip

@@ -17,6 +17,8 @@ from nmhw.values.network import Network, Projection
 from nmhw.values.profile import Profile
 
 _WHOLE = 1e-6
+#: Longest delay of a projection in steps: every run lasts its own steps plus the delays.
+_MAX_DELAY_STEPS = 1_000_000
 
 
 def closing_projections(network: Network) -> frozenset[str]:
@@ -236,6 +238,11 @@ def _own_delay(projection: Projection, dt_s: float | None) -> int:
     for op in projection.ops:
         if isinstance(op, Delay):
             total += delay_in_steps(float(op.delay_s.flat[0]), dt_s, projection.name)
+    if total > _MAX_DELAY_STEPS:
+        raise ProfileError(
+            "the delay is too long to run", got=f"{total} steps", where=projection.name,
+            limit=f"{_MAX_DELAY_STEPS} steps", hint="a larger --dt", rule="profile.delay-too-long",
+        )  # fmt: skip
     return total
 
 
