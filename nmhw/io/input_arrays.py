@@ -18,6 +18,7 @@ InputKind = Literal["spikes", "counts", "graded", "current"]
 Array = NDArray[Any]
 
 KINDS: tuple[InputKind, ...] = ("spikes", "counts", "graded", "current")
+_ENCODE = "--encode rate|latency|delta|accumulate"
 LAYOUTS = ("auto", "NT", "TN")
 
 
@@ -200,7 +201,7 @@ def _samples_and_steps(array: Array, port: InputPort, layout: str, n_labels: int
     """Return a view (samples, steps, elements)."""
     extra = _extra_axes(array, port.shape)
     possible = extra & {1, 2}
-    flat = f"{port.shape} or ({port.size},)"
+    flat = " or ".join(dict.fromkeys((str(port.shape), f"({port.size},)")))
     if not possible:
         what = "the input has the wrong shape"
         hint = f"(samples, steps, ...) or (steps, ...) with trailing axes {flat}"
@@ -237,12 +238,14 @@ def _extents(
     """Return (samples, steps) that all inputs share."""
     fixed: dict[str, tuple[int | None, int | None]] = {}
     least = [1, 1]
+    empty = True
     for name, value in arrays.items():
         if isinstance(value, EventList):
             step, n_steps = value.steps(dt_s)
             fixed[name] = (value.n_samples, n_steps)
             sample = plain_array(value.sample, value.where)
             for k, column in enumerate((sample, step)):
+                empty = empty and not column.size
                 least[k] = max(least[k], int(column.max(initial=0)) + 1)
         elif isinstance(value, SpikeEvents):
             fixed[name] = (value.n_samples, value.n_steps)
@@ -257,6 +260,11 @@ def _extents(
         known = given.pop() if given else None
         if known is None and axis == 0 and n_labels is not None:
             known = n_labels
+        if known is None and empty:
+            raise InputError(
+                f"an input without any event must say its number of {what}",
+                where=", ".join(arrays), hint="n_samples and n_steps", rule="input.no-extent",
+            )  # fmt: skip
         result.append(known or least[axis])
     if 0 in result or 0 in {n for pair in fixed.values() for n in pair}:
         raise InputError("the input holds no sample or no step", got=dict(fixed))
@@ -324,5 +332,6 @@ def _refuse_kind(
     }
     raise InputError(
         f"the input holds {names.get(kind, kind)}", got=kind + example, limit=" or ".join(kinds),
-        where=port.name, hint="--encode rate|latency|delta|accumulate", rule="input.kind",
+        where=port.name, rule="input.kind",
+        hint="at most one spike per neuron and step" if kind == "counts" else _ENCODE,
     )  # fmt: skip

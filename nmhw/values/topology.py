@@ -134,7 +134,7 @@ def projection_delays(network: Network, profile: Profile) -> dict[str, int]:
     Raises
     ------
     ProfileError
-        For a delay that is no whole number of steps, or delays without dt.
+        For a delay that is no whole number of steps or beyond 1e6, or delays without dt.
     UnsupportedError
         For a Delay operation whose elements differ (see ``split_by_delay``).
     """
@@ -188,8 +188,17 @@ def depths(network: Network, delays: Mapping[str, int]) -> dict[str, int]:
 
 
 def output_delay(network: Network, depth: Mapping[str, int]) -> int:
-    """Return D, the longest delay from an input to an output population."""
-    return max((depth[s] for o in network.outputs for s in o.sources), default=0)
+    """Return D, the longest delay from an input to an output population.
+
+    Raises
+    ------
+    ProfileError
+        For more than 1e6 steps.
+    """
+    late = max((s for o in network.outputs for s in o.sources), key=depth.__getitem__, default=None)
+    if late is not None and depth[late] > _MAX_DELAY_STEPS:
+        _refuse_long(f"{depth[late]} steps from the inputs", late)
+    return 0 if late is None else depth[late]
 
 
 def delay_in_steps(delay_s: float, dt_s: float | None, where: str) -> int:
@@ -198,7 +207,7 @@ def delay_in_steps(delay_s: float, dt_s: float | None, where: str) -> int:
     Raises
     ------
     ProfileError
-        Without dt, or when the delay is not a multiple of it within 1e-6.
+        Without dt, when the delay is not a multiple of it within 1e-6, or beyond 1e6 steps.
     """
     if delay_s == 0:
         return 0
@@ -208,6 +217,8 @@ def delay_in_steps(delay_s: float, dt_s: float | None, where: str) -> int:
             rule="profile.dt-missing",
         )  # fmt: skip
     steps = delay_s / dt_s
+    if steps > _MAX_DELAY_STEPS:
+        _refuse_long(f"{delay_s:.6g} s = {steps:.6g} steps", where)
     if steps < 0 or abs(steps - round(steps)) > _WHOLE * max(1.0, steps):
         raise ProfileError(
             "a delay must be a whole number of steps, 0 or more",
@@ -239,11 +250,15 @@ def _own_delay(projection: Projection, dt_s: float | None) -> int:
         if isinstance(op, Delay):
             total += delay_in_steps(float(op.delay_s.flat[0]), dt_s, projection.name)
     if total > _MAX_DELAY_STEPS:
-        raise ProfileError(
-            "the delay is too long to run", got=f"{total} steps", where=projection.name,
-            limit=f"{_MAX_DELAY_STEPS} steps", hint="a larger --dt", rule="profile.delay-too-long",
-        )  # fmt: skip
+        _refuse_long(f"{total} steps", projection.name)
     return total
+
+
+def _refuse_long(got: str, where: str) -> None:
+    raise ProfileError(
+        "the delay is too long to run", got=got, limit=f"{_MAX_DELAY_STEPS} steps", where=where,
+        hint="a larger --dt, or a shorter delay", rule="profile.delay-too-long",
+    )  # fmt: skip
 
 
 def _outgoing(network: Network) -> dict[str, list[Projection]]:

@@ -288,3 +288,18 @@ def test_real_torch_tensors_are_taken() -> None:
 def test_unknown_layout_is_refused() -> None:
     with pytest.raises(UsageError, match="auto, NT or TN"):
         as_inputs(ONE, spikes(4, 5, 6), "BTN")
+
+
+def test_an_input_without_events_must_say_how_long_it_is() -> None:
+    none = np.zeros(0, np.int64)
+    with pytest.raises(InputError, match=r"number of samples.*n_samples and n_steps"):
+        as_inputs(ONE, EventList(none, none, none))
+    with pytest.raises(InputError, match="number of steps"):
+        as_inputs(ONE, EventList(none, none, none, n_samples=2))
+    silent = as_inputs(ONE, EventList(none, none, none, n_samples=2, n_steps=7))
+    assert [(e.n_samples, e.n_steps, len(e)) for e in silent.values()] == [(2, 7, 0)]
+
+
+def test_an_array_of_huge_counts_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match=r"too many spikes.*--encode"):
+        as_inputs(ONE, np.full((1, 2, *ONE.inputs[0].shape), 2**62))

@@ -10,6 +10,7 @@ from nmhw.values.network import Network
 from nmhw.values.profile import Profile
 from nmhw.values.topology import (
     closing_projections,
+    delay_in_steps,
     depths,
     evaluation_order,
     is_recurrent,
@@ -155,3 +156,20 @@ def test_mixed_delays_are_split_into_projections_of_one_delay() -> None:
 def test_equal_delays_are_folded_into_delay_steps() -> None:
     (part,) = split_by_delay(delayed([2e-3, 2e-3], steps=1), 1e-3).projections
     assert (part.name, part.delay_steps, len(part.ops)) == ("w", 3, 1)
+
+
+def test_endless_delays_are_refused_by_name() -> None:
+    network = graph("xa", "ab", "bc", "cd", delays={"ab": 10**12})
+    with pytest.raises(ProfileError, match=r"ab: the delay is too long.*1000000000000 steps"):
+        projection_delays(network, ZERO_HOP)
+    for seconds in (1000.0, 1e308):
+        with pytest.raises(ProfileError, match="delay-too-long"):
+            delay_in_steps(seconds, 1e-4, "p")
+    assert delay_in_steps(100.0, 1e-4, "p") == 1_000_000
+
+
+def test_delays_that_add_up_to_an_endless_run_are_refused() -> None:
+    network = graph("xa", "ab", "bc", "cd", delays={"ab": 600_000, "bc": 600_000})
+    depth = depths(network, projection_delays(network, ZERO_HOP))
+    with pytest.raises(ProfileError, match="1200000 steps from the inputs"):
+        output_delay(network, depth)
