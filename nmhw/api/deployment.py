@@ -73,8 +73,10 @@ class Deployment:
 
     def save(self, path: str | Path) -> Path:
         """Write the mapping (HDF5); ``deploy(..., mapping=path)`` uses it again."""
+        from nmhw.api.targets import check_file_target
         from nmhw.io.mapping_file import save_mapping
 
+        check_file_target(path, "mapping")
         save_mapping(self.mapping, path)
         return Path(path)
 

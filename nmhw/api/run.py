@@ -114,9 +114,11 @@ class Run(Execution):
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one self-contained HTML file (needs the extra ``report``)."""
+        from nmhw.api.targets import check_file_target
         from nmhw.io.atomic import write_text
         from nmhw.report.html import render_html
 
+        check_file_target(path, "HTML report")
         write_text(path, render_html(self.summary()))
         return Path(path)
 

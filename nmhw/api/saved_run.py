@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmhw.api.targets import check_writable, is_saved_run
 from nmhw.errors import ResultFileError, UsageError
 from nmhw.report.summary import check_json
 from nmhw.values.provenance import hash_file, volatile_info
@@ -37,7 +38,7 @@ def save_run(run: Run, folder: Path, keep_spikes: int) -> Path:
 
     if run.mapping is None:
         raise UsageError("a run without its mapping cannot be saved")
-    _check_target(folder)
+    check_target(folder)
     info = {"wall_s": check_json(run.wall_s), **volatile_info()}
     texts = {
         "chip.json": _json(run.chip.document, sort=True),
@@ -83,15 +84,28 @@ def load_run(folder: Path) -> Run:
     return run
 
 
-def _check_target(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
+def check_target(folder: Path) -> None:
+    """Refuse a folder that holds anything else than a saved run, or cannot be written.
+
+    Raises
+    ------
+    UsageError
+        Before anything is touched.
+    """
+    if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError("the output is not a folder", got=str(folder))
+    check_writable(folder, folder)
     if folder.is_dir():
         names = {entry.name for entry in folder.iterdir()} - {*BODY, SUMS, INFO}
         foreign = [name for name in names if not name.startswith(_STAGE)]
         if foreign:
             got, hint = f"{folder}: {min(foreign)}", "an empty or new folder"
             raise UsageError("the output folder holds other files", got=got, hint=hint)
+        holds_body = any((folder / name).exists() for name in (*BODY, SUMS, INFO))
+        if holds_body and not is_saved_run(folder, SUMS):
+            what = "the output folder holds files that are no saved run of nmhw"
+            hint = "an empty or new folder"
+            raise UsageError(what, got=str(folder), hint=hint, rule="output.foreign-file")
 
 
 @contextmanager

@@ -29,8 +29,9 @@ from nmhw.cli.output import note
 def command(**options: Any) -> None:
     """Map the digits network that ships with nmhw, run unseen images, report."""
     from nmhw.api.demo import deploy_demo, load_demo_images
-    from nmhw.cli.prepare import finish, run_with_progress
+    from nmhw.cli.prepare import check_run_target, finish, run_with_progress
 
+    check_run_target(options)
     started, quiet = time.perf_counter(), options["quiet"]
     note("handwritten digits (UCI), 64 pixels as spikes; see nmhw/data/ORIGIN.md", quiet)
     images = load_demo_images(options["n_samples"])

@@ -23,8 +23,12 @@ def command(**options: Any) -> None:
     'nmhw run --mapping FILE' uses the mapping again; give it the same --calibration, --profile
     and --allow, because they decide the integers.
     """
+    from nmhw.api.targets import check_file_target
     from nmhw.cli.prepare import deploy_model, load_model
 
+    if options["output"] is not None:
+        inputs = (options["model"], options["calibration"], options["chip_name"])
+        check_file_target(options["output"], "mapping", inputs)
     deployed = deploy_model(load_model(options), options)
     if options["output"] is not None:
         deployed.save(options["output"])

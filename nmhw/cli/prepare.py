@@ -17,6 +17,9 @@ from nmhw.values.network import Network
 
 Options = Mapping[str, Any]
 
+#: Options that name a file which the command reads.
+_INPUTS = ("model", "input_path", "labels_path", "calibration", "mapping_path", "chip_name")
+
 
 def load_model(options: Options) -> Network:
     """Read MODEL with --profile, --dt and --set."""
@@ -86,6 +89,19 @@ def run_with_progress(
         run = deployed.run(data, labels, backend=backend, progress=progress, **more)
     run.wall_s["load"] = max(loaded, 0.0)
     return run
+
+
+def check_run_target(options: Options) -> None:
+    """Refuse -o before the run starts when the run could not be saved there."""
+    from pathlib import Path
+
+    from nmhw.api.saved_run import check_target
+    from nmhw.api.targets import check_folder_inputs
+
+    if options["output"] is not None:
+        folder = Path(options["output"])
+        check_target(folder)
+        check_folder_inputs(folder, [options.get(key) for key in _INPUTS])
 
 
 def finish(run: Run, options: Options) -> None:

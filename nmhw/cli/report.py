@@ -18,7 +18,10 @@ from nmhw.cli.output import emit_json, emit_text, note
 def command(**options: Any) -> None:
     """Show the saved run in DIR again, under other prices if asked."""
     from nmhw.api.run import load_result
+    from nmhw.api.targets import check_file_target
 
+    if options["html_path"] is not None:
+        check_file_target(options["html_path"], "HTML report")
     run = load_result(options["folder"])
     if options["costs"] is not None or options["pace"] is not None:
         run = run.price(costs=options["costs"], pace=options["pace"])

@@ -65,12 +65,20 @@ _CHIP_PASSED_ON = ("pace", "costs", "keep_spikes", "readout_on_host", "compare_f
 @output_options
 def command(**options: Any) -> None:
     """Execute MODEL on a chip and report accuracy, energy and latency."""
-    from nmhw.cli.prepare import deploy_model, finish, load_data, load_model, run_with_progress
+    from nmhw.cli.prepare import (
+        check_run_target,
+        deploy_model,
+        finish,
+        load_data,
+        load_model,
+        run_with_progress,
+    )
 
     if options["float_only"]:
         refuse_options(_CHIP_ONLY, "with --float", "leave it out, or leave --float out")
     elif options["chip_name"] is None and options["mapping_path"] is None:
         raise UsageError("run needs a chip", hint="--chip NAME (nmhw chips lists them) or --float")
+    check_run_target(options)
     started = time.perf_counter()
     network = load_model(options)
     data, labels = load_data(options)
