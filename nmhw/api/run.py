@@ -10,7 +10,8 @@ from typing import Any
 from nmhw.api.execution import Execution
 from nmhw.api.judging import in_author_units
 from nmhw.api.pricing import price_run
-from nmhw.report.summary import check_json
+from nmhw.report.priced import OVERRUN, overrun_notices
+from nmhw.report.summary import check_json, notice_dict
 from nmhw.values.chip import ChipSpec
 from nmhw.values.cost import EnergyBreakdown, LatencyBreakdown
 from nmhw.values.mapping import Mapping as CoreMapping
@@ -97,7 +98,11 @@ class Run(Execution):
 
     def summary(self) -> dict[str, Any]:
         """Return everything the report shows as one JSON-safe dict (Joules and seconds)."""
-        return check_json({**self.facts, **self._priced.summary(self.facts)})
+        overruns = overrun_notices(self.pace, self.latency)
+        # A reopened run brings the warning of the pace it was saved under.
+        kept = [notice for notice in self.facts["notices"] if notice["rule"] != OVERRUN]
+        notices = [*kept, *(notice_dict(n) for n in overruns)]
+        return check_json({**self.facts, **self._priced.summary(self.facts), "notices": notices})
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary plus the host's wall times."""

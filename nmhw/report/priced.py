@@ -7,6 +7,10 @@ from typing import Any
 
 from nmhw.values.chip import ChipSpec, CostTable, Figure
 from nmhw.values.cost import PICO, EnergyBreakdown, EnergyLine, LatencyBreakdown, find_figure
+from nmhw.values.notice import Notice
+
+#: Rule of the warning that depends on the pace.
+OVERRUN = "run.pace-overrun"
 
 
 def summarize_energy(energy: EnergyBreakdown) -> dict[str, Any]:
@@ -73,6 +77,17 @@ def summarize_latency(latency: LatencyBreakdown, first_output_step: float | None
         "latency_overrun_steps": latency.overrun_steps,
         "latency_notes": list(latency.notes),
     }
+
+
+def overrun_notices(pace: str, latency: LatencyBreakdown) -> list[Notice]:
+    """Return the warning that the chip cannot keep the pace of this run."""
+    if not latency.overrun_steps:
+        return []
+    n = latency.overrun_steps
+    steps = "step takes" if n == 1 else "steps take"
+    text = f"{n:,} {steps} longer than the pace {pace} allows: the chip cannot keep it"
+    hint = "--pace free, or a longer period"
+    return [Notice(OVERRUN, "latency", text, hint=hint)]
 
 
 def summarize_pace(pace: str, energy: EnergyBreakdown, latency: LatencyBreakdown) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def _verdict(s: Summary) -> RenderableType:
         parts.append(energy_headline(s))
         time = s["latency_s"]["per_sample"]
         parts.append("latency unpriced" if time is None else f"{format_si(time, 's')} per sample")
+    if s.get("latency_overrun_steps"):
+        parts.append("slower than its pace")
     if s.get("spikes_per_neuron_sample") is not None:
         parts.append(f"{s['spikes_per_neuron_sample']:.2f} spikes per neuron and sample")
     n_warnings = sum(n["kind"] == "warning" for n in s["notices"])
