@@ -58,6 +58,13 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
         built, error = quantize_weights(
             projection, grids[k], exponents[k], registers.scale, part, part.delays[k], arithmetic
         )
+        if np.any(projection.weights) and not np.any(built.weights):
+            text = (
+                f"every weight of {projection.name} is rounded to 0 (the threshold is up to "
+                f"{float(part.cell.threshold.max()):.3g}, the weights up to "
+                f"{float(np.abs(projection.weights).max()):.3g} in its unit)"
+            )
+            ledger.note("all-zero-weights", part.name, text, "warning", "check threshold and gain")
         projections.append(built)
         errors.append(error)
     population = build_population(part, registers, arithmetic)
@@ -65,7 +72,9 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     if registers is automatic and len(errors) == len(gained):
         loss = _loss(part, registers, errors)
         _note_losses(part, registers, loss.clipped_weights_fraction, ledger)
-    overflow = (0.0, 0.0) if loss is None else choice.overflow
+    drives = [*(p.weights for p in projections), part.cell.u_bias, part.cell.v_bias]
+    is_silent = not any(np.any(d) for d in drives)  # nothing is left that could overflow it
+    overflow = (0.0, 0.0) if loss is None or is_silent else choice.overflow
     return QuantizedPart(population, tuple(projections), loss, overflow)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.errors import UnsupportedError
 from nmhw.mappers.quantize.cells import MembraneCell
 from nmhw.mappers.quantize.explicit import Explicit
 from nmhw.mappers.quantize.grid import WeightGrid
@@ -17,6 +18,9 @@ from nmhw.mappers.quantize.scales import Bounds
 from nmhw.values.discrete import FloatCell
 from nmhw.values.network import Population
 from nmhw.values.quantized import LayerLoss, QuantizedPopulation, QuantizedProjection
+
+# Beyond this, products with gains and scales leave the range of float32, and soon of float64.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,27 @@ class QuantizedPart:
     projections: tuple[QuantizedProjection, ...]
     loss: LayerLoss | None
     overflow: tuple[float, float] = (0.0, 0.0)
+
+
+def refuse_extremes(part: Part) -> None:
+    """Refuse finite numbers that no chip's integers could stand for.
+
+    Raises
+    ------
+    UnsupportedError
+        Naming the population (and projection) and the value.
+    """
+    named = [(f"weight of {p.name}", p.weights) for p in part.incoming]
+    named += [("bias", part.cell.u_bias), ("bias", part.cell.v_bias)]
+    if part.cell.is_spiking:
+        named.append(("threshold", part.cell.threshold))
+    for what, values in named:
+        peak = float(np.abs(values).max(initial=0.0))
+        if peak > _LARGEST:
+            raise UnsupportedError(
+                f"a {what} is too large to quantize", got=f"{peak:.6g}", limit=f"{_LARGEST:.0e}",
+                where=part.name, hint="check the file's values", rule="quantize.extreme-value",
+            )  # fmt: skip
 
 
 def build_projection(

@@ -26,7 +26,7 @@ from nmhw.mappers.quantize.contract import (
 from nmhw.mappers.quantize.explicit import Explicit, check_names
 from nmhw.mappers.quantize.integer import quantize_integer
 from nmhw.mappers.quantize.lower import LoweredProjection
-from nmhw.mappers.quantize.part import Part, QuantizedPart
+from nmhw.mappers.quantize.part import Part, QuantizedPart, refuse_extremes
 from nmhw.mappers.quantize.scales import Bounds
 from nmhw.mappers.quantize.spinnaker2 import quantize_float32
 from nmhw.mappers.quantize.timing import Timing, retime
@@ -161,6 +161,7 @@ def _quantize(
             incoming += bias.synapses(population.name)
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
         part = replace(part, is_literal=is_literal)
+        refuse_extremes(part)
         if not is_literal:
             part = replace(part, bounds=_bounds(part, activity.get(population.name), spikes))
         if chip.arithmetic.state == "float32":

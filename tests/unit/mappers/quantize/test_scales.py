@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nmhw.errors import UnsupportedError
 from nmhw.io.chip_file import load_chip
 from nmhw.mappers.quantize import quantize_network
 from nmhw.mappers.quantize.scales import cluster_down, threshold_profiles
@@ -134,3 +135,24 @@ def test_the_worst_case_is_named_where_it_would_not_fit() -> None:
     assert notice.kind == "warning"
     few = quantize_network(dense(R.normal(size=(3, 5))), LOIHI, EULER)
     assert not any(n.rule.startswith("quantize.headroom") for n in few.notices)
+
+
+@pytest.mark.parametrize("chip", [LOIHI, GENERIC])
+@pytest.mark.parametrize("kind", ["weight of", "threshold"])
+def test_absurdly_large_numbers_are_refused_by_name(chip: ChipSpec, kind: str) -> None:
+    net = (
+        dense(np.full((2, 2), 1e308))
+        if kind != "threshold"
+        else dense(np.ones((2, 2)), v_threshold=1e200)
+    )
+    with pytest.raises(UnsupportedError, match=rf"pop: a {kind}.*too large.*1e\+"):
+        quantize_network(net, chip, EULER)
+
+
+def test_weights_that_all_become_zero_are_told_and_bound_no_state() -> None:
+    q = quantize_network(dense(np.ones((2, 2)), v_threshold=1e30), LOIHI, EULER)
+    assert not q.projections[0].weights.any()
+    rules = {n.rule: n for n in q.notices}
+    assert "every weight" in rules["quantize.all-zero-weights"].text
+    assert "quantize.headroom-u" not in rules
+    assert "quantize.headroom-v" not in rules
