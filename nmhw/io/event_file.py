@@ -231,7 +231,10 @@ def _scalar(arrays: Mapping[str, Array], name: str, path: Path) -> int | None:
     where = f"{_shown(path)}: {name}"
     number = whole_numbers(arrays[name], where)
     if number.size != 1 or number.flat[0] < 1 or number.flat[0] >= 2**31:
-        raise InputError("one positive number is needed", got=number.tolist(), where=where)
+        raise InputError(
+            "one positive number is needed", got=number.tolist(), limit="1 to 2147483647",
+            where=where,
+        )  # fmt: skip
     return int(number.flat[0])
 
 

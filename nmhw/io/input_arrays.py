@@ -19,6 +19,7 @@ Array = NDArray[Any]
 
 KINDS: tuple[InputKind, ...] = ("spikes", "counts", "graded", "current")
 _ENCODE = "--encode rate|latency|delta|accumulate"
+_MAX_EXTENT = 2**31 - 1  # events hold int32
 LAYOUTS = ("auto", "NT", "TN")
 
 
@@ -264,6 +265,11 @@ def _extents(
             raise InputError(
                 f"an input without any event must say its number of {what}",
                 where=", ".join(arrays), hint="n_samples and n_steps", rule="input.no-extent",
+            )  # fmt: skip
+        if known is None and least[axis] > _MAX_EXTENT:
+            raise InputError(
+                f"an event's {what[:-1]} is out of range", got=least[axis] - 1,
+                limit=f"0 to {_MAX_EXTENT - 1}", where=", ".join(arrays), rule="input.range",
             )  # fmt: skip
         result.append(known or least[axis])
     if 0 in result or 0 in {n for pair in fixed.values() for n in pair}:

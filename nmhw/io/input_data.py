@@ -81,7 +81,12 @@ class EventList:
         step, _ = self.steps(dt_s)
         sizes = {"sample": n_samples, "step": n_steps, "index": int(np.prod(shape))}
         for (name, size), column in zip(sizes.items(), (sample, step, index), strict=True):
-            if column.shape != sample.shape or column.ndim != 1:
+            if column.ndim != 1:
+                raise InputError(
+                    "event arrays have one axis", got=column.shape, limit="(n_events,)",
+                    where=f"{self.where}: {name}",
+                )  # fmt: skip
+            if column.shape != sample.shape:
                 raise InputError(
                     "the event arrays differ in length", got=column.shape, limit=sample.shape,
                     where=f"{self.where}: {name}",

@@ -303,3 +303,15 @@ def test_an_input_without_events_must_say_how_long_it_is() -> None:
 def test_an_array_of_huge_counts_is_refused_at_once() -> None:
     with pytest.raises(InputError, match=r"too many spikes.*--encode"):
         as_inputs(ONE, np.full((1, 2, *ONE.inputs[0].shape), 2**62))
+
+
+def test_a_sample_beyond_32_bits_is_named_as_it_is() -> None:
+    column = np.array([0, 10**12])
+    with pytest.raises(InputError, match=r"sample is out of range: got 1000000000000"):
+        as_inputs(ONE, EventList(sample=column, index=column * 0, step=column * 0))
+
+
+def test_event_arrays_with_two_axes_are_refused_as_such() -> None:
+    column = np.zeros((2, 2), np.int64)
+    with pytest.raises(InputError, match="event arrays have one axis"):
+        as_inputs(ONE, EventList(sample=column, index=column, step=column))
