@@ -63,6 +63,7 @@ def deploy(
     started = time.perf_counter()
     check_seed(seed)
     ready, spec, samples = _prepare(network, chip, calibration)
+    allow = (allow,) if isinstance(allow, str) else allow
     quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
     quantized_at = time.perf_counter()
     chosen = _given_mapping(mapping, quantized, spec)
@@ -159,6 +160,12 @@ def _prepare(
     """Return the network with a profile, the chip, and calibration samples by input name."""
     from nmhw.io.input_arrays import as_inputs
 
+    if not isinstance(network, Network):
+        got = type(network).__name__
+        raise UsageError("this takes a network", got=got, hint="nmhw.load(path, profile=...)")
+    if not isinstance(chip, ChipSpec | str | Path):
+        got, hint = type(chip).__name__, "the name of a chip, a .toml file or nmhw.chip(name)"
+        raise UsageError("this takes a chip", got=got, hint=hint)
     spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
     ready = network if network.profile is not None else give_meaning(network)
     return ready, spec, None if calibration is None else as_inputs(ready, calibration)
