@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import random_array
@@ -21,6 +22,7 @@ from nmhw.values.discretize import discretize
 from nmhw.values.events import SpikeEvents
 from nmhw.values.linear import Conv, Dense, Pool, Reshape, Scale, compose_csr
 from nmhw.values.network import Network
+from nmhw.values.probe import Probe
 from nmhw.values.profile import Profile
 from nmhw.values.quantized import QuantizedNetwork
 
@@ -319,8 +321,9 @@ def test_fine_integers_fire_in_the_steps_of_the_float_run(
     n_steps = 25
     r = np.random.default_rng(seed)
     events = SpikeEvents.from_dense(r.random((1, n_steps, 40)) < 0.3, (2, 5, 4))
-    floats = run_float(network, profile, {"in": events})
-    chip = run_reference(q, {"in": events}, n_steps=n_steps + q.drain_steps)
+    probes = [Probe(p.name) for p in network.populations]
+    floats = run_float(network, profile, {"in": events}, probes=probes)
+    chip = run_reference(q, {"in": events}, n_steps=n_steps + q.drain_steps, probes=probes)
     for population in q.populations:
         name = population.name
         if population.is_added:
@@ -334,4 +337,13 @@ def test_fine_integers_fire_in_the_steps_of_the_float_run(
         length = min(n_steps, n_steps + q.drain_steps - depth, n_steps + floats.drain_steps - start)
         wanted = floats.spikes[name].dense()[0, start : start + length]
         got = chip.spikes[name].dense()[0, depth : depth + length]
-        np.testing.assert_array_equal(got, wanted, name)
+        different = np.argwhere(got != wanted)
+        if different.size:
+            # only a membrane exactly at its threshold may fall to either side; then the runs part
+            step, neuron = different[0]
+            values = chip.probes[name, "v"].values[0, depth + step, neuron]
+            if got[step, neuron]:
+                values = floats.probes[name, "v"].values[0, start + step, neuron]
+                values *= population.scale[neuron]
+            assert values == pytest.approx(population.threshold[neuron], rel=1e-9), name
+            return
