@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.mappers.rule_counts import recount_words
-from nmhw.values.chip import ChipSpec, EncodingSpec
+from nmhw.values.chip import RESOURCES, ChipSpec, EncodingSpec
 from nmhw.values.connectivity import pooled_map, synapse_counts
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
@@ -22,21 +22,6 @@ Ints = NDArray[np.int64]
 
 #: Synapses of a dense projection that are expanded at once.
 _MAX_EXPANDED = 1 << 22
-
-_RESOURCES = (
-    "neurons",
-    "in_axons",
-    "out_axons",
-    "synapses",
-    "synapse_bits",
-    "memory_bits",
-    "neuron_profiles",
-    "threshold_profiles",
-    "synapse_formats",
-    "kernel_words",
-    "neuron_words",
-    "bias_words",
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +36,7 @@ class Recount:
 
     def __post_init__(self) -> None:
         n_cores = self.chip.n_cores
-        self.used = {name: np.zeros(n_cores, np.int64) for name in _RESOURCES}
+        self.used = {name: np.zeros(n_cores, np.int64) for name in RESOURCES}
         sizes = self.quantized.sizes()
         cores = {p.name: self.mapping.core_of(p.name, p.size) for p in self.quantized.populations}
         for core in cores.values():

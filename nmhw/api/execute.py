@@ -77,7 +77,8 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     ran = time.perf_counter()
     scales = {name: deployed.quantized.population(name).scale for name in plan.sources}
     outcome = read_out(in_author_units(result, scales), plan.readout, plan.sources)
-    facts = {**deployed.summary(), **summarize_run(result, deployed.quantized)}
+    mapped = deployed.summary()
+    facts = {**mapped, **summarize_run(result, deployed.quantized)}
     facts |= _readout_facts(plan, result, scales)
     facts["projections"] = _projection_rows(deployed, result)
     facts["spikes_per_neuron_sample"] = _mean_rate(facts)
@@ -91,7 +92,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
         notices += lost
     of_run = summarize_run(result, deployed.quantized)["notices"]
     facts["notices"] = [
-        *deployed.summary()["notices"], *(notice_dict(n) for n in notices), *of_run
+        *mapped["notices"], *(notice_dict(n) for n in notices), *of_run
     ]  # fmt: skip
     wall = {**deployed.wall_s, "run": ran - started, "judge": time.perf_counter() - ran}
     return Run(

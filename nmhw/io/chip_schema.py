@@ -22,22 +22,7 @@ from nmhw.io.chip_cost_schema import (
     Text,
     one_of,
 )
-
-#: Budget resources of one core that mappers and ``verify`` may count.
-RESOURCES = (
-    "neurons",
-    "in_axons",
-    "out_axons",
-    "synapses",
-    "synapse_bits",
-    "memory_bits",
-    "neuron_profiles",
-    "threshold_profiles",
-    "synapse_formats",
-    "kernel_words",
-    "neuron_words",
-    "bias_words",
-)
+from nmhw.values.chip import RESOURCES
 
 RULE_KINDS = (
     "power-of-two-memory",

@@ -22,6 +22,7 @@ from nmhw.values.figure import (
 
 __all__ = [
     "EVENT_KINDS",
+    "RESOURCES",
     "ArithmeticSpec",
     "Basis",
     "BoardSpec",
@@ -37,6 +38,22 @@ __all__ = [
     "RuleSpec",
     "SyncSpec",
 ]
+
+#: Budget resources of one core that mappers and ``verify`` may count.
+RESOURCES = (
+    "neurons",
+    "in_axons",
+    "out_axons",
+    "synapses",
+    "synapse_bits",
+    "memory_bits",
+    "neuron_profiles",
+    "threshold_profiles",
+    "synapse_formats",
+    "kernel_words",
+    "neuron_words",
+    "bias_words",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from nmhw.io.chip_schema import (
     MeshModel,
     RuleModel,
 )
+from nmhw.mappers import footprint
 from nmhw.values import chip as values
 
 PAIRS = [
@@ -64,7 +65,6 @@ def test_every_rule_kind_says_which_parameters_it_takes():
 
 
 def test_every_mapped_resource_can_be_a_budget():
-    footprint = pytest.importorskip("nmhw.mappers.footprint")
     assert set(footprint.RESOURCES) <= set(RESOURCES)
 
 
