@@ -36,8 +36,18 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def lava_vectors() -> ModuleType:
     """Reader and replay of recorded Lava runs, for stored (golden) and fresh (live) ones."""
-    path = Path(__file__).parent / "golden" / "lava_vectors.py"
-    spec = importlib.util.spec_from_file_location("lava_vectors", path)
+    return _load_script("lava_vectors")
+
+
+@pytest.fixture(scope="session")
+def spinnaker2_rule() -> ModuleType:
+    """The SpiNNaker2 rule as a plain script."""
+    return _load_script("spinnaker2_rule")
+
+
+def _load_script(name: str) -> ModuleType:
+    path = Path(__file__).parent / "golden" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
