@@ -18,6 +18,7 @@ N_STEPS = 16
 SPLIT_SEED = 20
 N_TEST_PER_CLASS = 40
 N_CALIBRATION = 64
+N_VALIDATION_PER_CLASS = 30
 
 
 def load_split() -> dict[str, NDArray[np.int64]]:
@@ -73,3 +74,24 @@ def export_data(folder: Path) -> None:
         path = folder / f"digits_{name}.npz"
         write_events(path, encode(split["pixels"][rows]), split["labels"][rows])
         print(f"{path.name}: {len(rows)} images, {path.stat().st_size} bytes", file=sys.stderr)
+
+
+def export_images(path: Path) -> None:
+    """Write all images, labels and the split of learning experiments as one small file.
+
+    Split codes: 0 train, 1 validation (of every class 30 training images), 2 test (the same 400
+    images as ``digits_test.npz``).
+    """
+    split = load_split()
+    part = np.zeros(split["labels"].size, np.uint8)
+    part[split["test"]] = 2
+    rng = np.random.default_rng(SPLIT_SEED)
+    for digit in range(10):
+        rows = rng.permutation(np.flatnonzero(split["labels"] == digit))
+        part[rows[:-N_TEST_PER_CLASS][-N_VALIDATION_PER_CLASS:]] = 1
+    np.savez_compressed(
+        path,
+        pixels=split["pixels"].astype(np.uint8),
+        labels=split["labels"].astype(np.uint8),
+        split=part,
+    )

@@ -24,6 +24,8 @@ _EXPECTED = (
 _MAX_BYTES = 4 << 30
 _LABEL_KEYS = ("labels", "y")
 _EVENT_KEYS = ("sample", "step", "index")
+#: Read by learning experiments alone.
+_LEARNING_KEYS = ("split", "shape")
 
 
 def read_events(path: str | Path) -> InputFile:
@@ -54,7 +56,7 @@ def read_events(path: str | Path) -> InputFile:
         return read_nir_data(path)
     if kind == "npy":
         return InputFile(str(path), {"": _load_npy(path)})
-    arrays = _load_npz(path)
+    arrays = load_npz(path)
     labels = next((arrays[key] for key in _LABEL_KEYS if key in arrays), None)
     return InputFile(str(path), _streams(arrays, path), labels)
 
@@ -71,7 +73,7 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     if _kind(path) == "npy":
         return _load_npy(path)
     if _kind(path) == "npz":
-        arrays = _load_npz(path)
+        arrays = load_npz(path)
         for key in _LABEL_KEYS:
             if key in arrays:
                 return arrays[key]
@@ -125,7 +127,8 @@ def _load_npy(path: Path) -> Array:
         return _read_array(stream, path.stat().st_size, _shown(path))
 
 
-def _load_npz(path: Path) -> dict[str, Array]:
+def load_npz(path: Path) -> dict[str, Array]:
+    """Read every array of an ``.npz`` after comparing its claims with what is there."""
     arrays = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -203,7 +206,7 @@ def _event_list(arrays: Mapping[str, Array], path: Path) -> EventList:
             f"event form needs {', '.join(missing)} too", got=", ".join(arrays),
             where=_shown(path), hint=_EXPECTED,
         )  # fmt: skip
-    known = {*_EVENT_KEYS, "value", "n_steps", "n_samples", *_LABEL_KEYS}
+    known = {*_EVENT_KEYS, "value", "n_steps", "n_samples", *_LABEL_KEYS, *_LEARNING_KEYS}
     unknown = sorted(set(arrays) - known)
     if unknown:
         raise InputError(
