@@ -47,7 +47,8 @@ def _totals(wiring: Wiring, chip: ChipSpec) -> dict[str, int]:
         bits += _fewest_bits(wires, chip, int(elements.size))
     populations = {p.name: p.size for p in wiring.network.populations}
     axons = {source: int(elements.size) for source, elements in reached.items()}
-    n_axons, n_neurons = sum(axons.values()), sum(populations.values())
+    n_axons = sum(axons.values())
+    n_neurons = sum(p.size * p.n_compartments for p in wiring.network.populations)
     totals = {
         "neurons": n_neurons,
         "in_axons": n_axons,

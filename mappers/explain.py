@@ -116,6 +116,8 @@ def _filling(wiring: Wiring, chip: ChipSpec, name: str, parts: Sequence[Part]) -
     resource = max(shares, key=lambda r: shares[r])
     per_core = format_amount(resource, budget[resource])
     if resource == "neurons":
-        return f"{wiring.sizes[name]} neurons, limit {per_core} per core"
+        n, of_each = wiring.sizes[name], wiring.compartments[name]
+        counted = f"{n} neurons" if of_each == 1 else f"{n} neurons of {of_each} compartments"
+        return f"{counted}, limit {per_core} per core"
     share = 100.0 * shares[resource]
     return f"{RESOURCES[resource]} {share:.0f} % full, limit {per_core} per core"

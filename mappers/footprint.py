@@ -44,6 +44,8 @@ class CoreLoad:
     blocks : mapping of projection name to its axons into this core
     axons : mapping of source node to its distinct elements with a synapse here, ascending
     profiles, thresholds : distinct numbers of ``Wiring.profiles`` and ``.thresholds``
+    n_neurons : int
+        Compartments included.
     n_delay_slots : int
         Ring-buffer slots of all neurons together.
     """
@@ -76,9 +78,9 @@ def load_slice(wiring: Wiring, population: str, neurons: Ints) -> CoreLoad:
         members={population: neurons},
         blocks=blocks,
         axons=axons,
-        profiles=frozenset(np.unique(wiring.profiles[population][neurons]).tolist()),
+        profiles=_profiles(wiring, population, neurons),
         thresholds=frozenset(np.unique(wiring.thresholds[population][neurons]).tolist()),
-        n_neurons=int(neurons.size),
+        n_neurons=int(neurons.size) * wiring.compartments[population],
         n_delay_slots=int(neurons.size) * wiring.delay_slots[population],
     )
 
@@ -191,6 +193,14 @@ def check_resources(chip: ChipSpec) -> None:
                     hint="one of " + ", ".join(RESOURCES),
                     rule="map.resource",
                 )
+
+
+def _profiles(wiring: Wiring, population: str, neurons: Ints) -> frozenset[int]:
+    """Return the profile numbers: those of a second compartment are other ones, below 0."""
+    numbers = np.unique(wiring.profiles[population][neurons]).tolist()
+    if wiring.compartments[population] > 1:
+        numbers += [-1 - number for number in numbers]
+    return frozenset(numbers)
 
 
 def _block(wires: ProjectionWiring, neurons: Ints) -> AxonBlock:

@@ -39,8 +39,8 @@ class Recount:
         self.used = {name: np.zeros(n_cores, np.int64) for name in RESOURCES}
         sizes = self.quantized.sizes()
         cores = {p.name: self.mapping.core_of(p.name, p.size) for p in self.quantized.populations}
-        for core in cores.values():
-            self.used["neurons"] += np.bincount(core, minlength=n_cores)
+        for p in self.quantized.populations:
+            self.used["neurons"] += p.n_compartments * np.bincount(cores[p.name], minlength=n_cores)
         pairs: dict[str, list[Ints]] = {}
         formats: list[tuple[int, tuple[object, ...]]] = []
         stored = set()
@@ -117,7 +117,9 @@ class Recount:
             columns, threshold = _profile_columns(population)
             rows = zip(cores[population.name].tolist(), *columns, strict=True)
             for core, *values in set(rows):
-                profiles.setdefault(core, set()).add((population.spec, *values))
+                for compartment in range(population.n_compartments):
+                    kind = (population.spec, compartment, *values)
+                    profiles.setdefault(core, set()).add(kind)
             for core, value in set(zip(cores[population.name].tolist(), threshold, strict=True)):
                 thresholds.setdefault(core, set()).add(value)
         for core, kinds in profiles.items():
@@ -137,7 +139,8 @@ class Recount:
                 p.delay_steps for p in self.quantized.projections if p.target == population.name
             ]
             slots = max([1, *delays])
-            per_neuron = memory.bits_per_neuron + slots * memory.bits_per_neuron_delay_slot
+            states = population.n_compartments * memory.bits_per_neuron
+            per_neuron = states + slots * memory.bits_per_neuron_delay_slot
             total += per_neuron * np.bincount(cores[population.name], minlength=self.chip.n_cores)
         total[self.used["neurons"] > 0] += memory.fixed_bits
 

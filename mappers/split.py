@@ -67,13 +67,18 @@ class Splitter:
         """Return the slice, or None if it does not fit an empty core."""
         n_out = int(self.out_degree[neurons].sum())
         limits = loosest(self.budgets)
-        if neurons.size > limits.get("neurons", neurons.size):
+        if neurons.size > self.most_neurons(int(neurons.size)):
             return None
         if n_out > limits.get("out_axons", n_out):
             return None
         load = load_slice(self.wiring, self.population, neurons)
         part = Part(self.population, neurons, load, n_out)
         return part if fits_any(self.wiring, self.chip, self.budgets, part) else None
+
+    def most_neurons(self, default: int) -> int:
+        """Return how many neurons of the population a core holds; ``default`` without a limit."""
+        limit = loosest(self.budgets).get("neurons")
+        return default if limit is None else limit // self.wiring.compartments[self.population]
 
     def packets(self, parts: list[Part]) -> float:
         """Return the packets per sample that arrive at ``parts``."""
@@ -148,7 +153,7 @@ def _longest_run(splitter: Splitter, order: Ints, start: int, guess: int) -> Par
     """Return the longest slice that begins at ``start`` and fits (``guess``: its likely length)."""
     left = order.size - start
     limits = loosest(splitter.budgets)
-    cap = min(left, limits.get("neurons", left))
+    cap = min(left, splitter.most_neurons(left))
     out_limit = limits.get("out_axons")
     if out_limit is not None:
         out = np.cumsum(splitter.out_degree[order[start : start + cap]])
@@ -192,7 +197,7 @@ def _best_tiling(splitter: Splitter, grid: tuple[int, int, int], most: int) -> l
     """Return the tiling of at most ``most`` tiles with the fewest tiles, then packets, or None."""
     n = math.prod(grid)
     limits = loosest(splitter.budgets)
-    fewest = max(1, -(-n // limits.get("neurons", n)))
+    fewest = max(1, -(-n // max(1, splitter.most_neurons(n))))
     if "out_axons" in limits:
         total = int(splitter.out_degree.sum())
         fewest = max(fewest, -(-total // limits["out_axons"]))

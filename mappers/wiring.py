@@ -109,6 +109,7 @@ class Wiring:
     profiles, thresholds : mapping of population name to (n,) int64
         Equal numbers = the same neuron parameters (thresholds and biases aside) / threshold.
     delay_slots : mapping of population name to the ring-buffer slots of its neurons
+    compartments : mapping of population name to compartments per neuron
     """
 
     network: QuantizedNetwork
@@ -117,6 +118,7 @@ class Wiring:
     profiles: Mapping[str, Ints]
     thresholds: Mapping[str, Ints]
     delay_slots: Mapping[str, int]
+    compartments: Mapping[str, int]
 
     def default_rates(
         self, rates: Mapping[str, Any] | None = None
@@ -156,7 +158,8 @@ def wire(network: QuantizedNetwork) -> Wiring:
         slots[projection.target] = max(slots[projection.target], projection.delay_steps)
     profiles, thresholds = _number_profiles(network)
     frozen = {name: tuple(found) for name, found in incoming.items()}
-    return Wiring(network, sizes, frozen, profiles, thresholds, slots)
+    compartments = {p.name: p.n_compartments for p in network.populations}
+    return Wiring(network, sizes, frozen, profiles, thresholds, slots, compartments)
 
 
 def with_weight_bits(wiring: Wiring, weight_bits: int) -> Wiring | None:

@@ -136,10 +136,10 @@ def _count_neurons(
     kinds = ("neuron.visit", "neuron.active", "neuron.idle", "neuron.spike")
     totals = {kind: np.zeros(n_cores, np.int64) for kind in kinds}
     for population in quantized.populations:
-        home = fan_out.homes[population.name]
-        totals["neuron.visit"] += np.bincount(home, minlength=n_cores) * n_rows
+        home, of_each = fan_out.homes[population.name], population.n_compartments
+        totals["neuron.visit"] += of_each * np.bincount(home, minlength=n_cores) * n_rows
         for kind, values in (
-            ("neuron.active", output.active_updates[population.name]),
+            ("neuron.active", of_each * output.active_updates[population.name]),
             ("neuron.spike", output.spike_totals[population.name]),
         ):
             np.add.at(totals[kind], home, values)

@@ -254,9 +254,10 @@ def _core_table(
         pairs, pair = np.unique(place // 64 * n_columns + column, return_inverse=True)
         mask = np.zeros(pairs.size, np.uint64)
         np.bitwise_or.at(mask, pair.ravel(), np.uint64(1) << (place % 64).astype(np.uint64))
-        blocks.append(np.stack(np.divmod(pairs, n_columns), axis=1))
-        masks.append(mask)
-        pointers[k + 1] = pointers[k] + pairs.size
+        of_each = program.quantized.population(name).n_compartments  # each one counts
+        blocks += [np.stack(np.divmod(pairs, n_columns), axis=1)] * of_each
+        masks += [mask] * of_each
+        pointers[k + 1] = pointers[k] + of_each * pairs.size
     counts = np.zeros((space.size.n_rows, n_columns), np.int32)
     return (np.concatenate(blocks), np.concatenate(masks), pointers), counts
 

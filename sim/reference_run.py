@@ -82,8 +82,9 @@ def _as_engine_output(
     }
     n_samples = next(iter(reference.spikes.values())).n_samples
     core_active = np.zeros((n_samples * n_steps, fan_out.cores.size), np.int32)
-    for name in names:
-        np.add.at(core_active.T, fan_out.homes[name], reference.is_active[name].T)
+    for p in quantized.populations:
+        active = reference.is_active[p.name].T.astype(np.int32) * np.int32(p.n_compartments)
+        np.add.at(core_active.T, fan_out.homes[p.name], active)
     events = {name: reference.spikes[name] for name in names}
     return EngineOutput(
         spikes=reference.spikes,

@@ -94,7 +94,8 @@ class CellForm:
     """Which forms of the chip's cell one population uses.
 
     ``shifts_reset``: v is counted from v_reset, so that the chip's reset to zero does. ``nudge``:
-    LSBs by which the threshold moves because the chip compares the other way.
+    LSBs by which the threshold moves because the chip compares the other way. ``is_late_reset``:
+    two compartments subtract the threshold one step later (``late_reset.py``).
     """
 
     reset: Reset
@@ -103,6 +104,7 @@ class CellForm:
     max_spikes: int
     shifts_reset: bool
     has_lower_bound: bool
+    is_late_reset: bool = False
 
 
 def agree_on_form(
@@ -120,15 +122,23 @@ def agree_on_form(
     compare, nudge = _compare(profile, arithmetic)
     if not cell.is_spiking:
         return CellForm("none", compare, 0, 1, False, _lower_bound(population, cell, ledger))
+    is_late_reset = population.model.kind != "threshold" and _can_reset_late(
+        cell, profile, arithmetic
+    )
     if nudge:
         text = (
             f"the chip fires on v {compare} threshold, the profile on v {profile.compare} threshold"
         )
-        ledger.note("compare", population.name, f"{text}: the threshold moves by one LSB at most")
+        moves = "the threshold moves by one LSB at most"
+        if is_late_reset:  # what is compared is also what is subtracted
+            moves, nudge = "they differ where both are equal", 0
+        ledger.note("compare", population.name, f"{text}: {moves}")
     if population.model.kind == "threshold":
         return CellForm("none", compare, nudge, 1, False, False)
-    reset = _reset(population, cell, profile, ledger)
-    _check_reset_time(population, cell, profile, ledger)
+    reset: Reset | Literal["shifted"] = "none"
+    if not is_late_reset:
+        reset = _reset(population, cell, profile, ledger)
+        _check_reset_time(population, cell, profile, ledger)
     if profile.overshoot_rule and profile.reset == "subtract":
         ledger.refuse(
             "overshoot_rule",
@@ -144,6 +154,7 @@ def agree_on_form(
         max_spikes=_max_spikes(population, profile, ledger),
         shifts_reset=reset == "shifted",
         has_lower_bound=_lower_bound(population, cell, ledger),
+        is_late_reset=is_late_reset,
     )
 
 
@@ -218,12 +229,29 @@ def _reset(
         return "shifted"
     names = {"zero": "hard reset to zero", "value": "reset to v_reset", "none": "no reset"}
     what = f"does not have the profile's {names.get(wanted, 'soft reset (by subtraction)')}"
-    if wanted == "subtract" and ledger.chip.arithmetic.family == "loihi":
-        what += " until its two-compartment lowering exists"
     offered = ", ".join(has)
     hint = "a profile or chip whose resets agree"
+    if wanted == "subtract" and ledger.chip.arithmetic.max_compartments > 1:
+        if profile.reset_delay:
+            what += " where there is a synaptic current (two compartments subtract without one)"
+        else:
+            what += " in the step of the spike"
+            hint = "reset_delay=1 in the profile (one step later, by two compartments per neuron)"
     ledger.refuse("reset", population.name, what, wanted=wanted, offered=offered, hint=hint)
     return next(r for r in ("zero", "subtract", "value", "none") if r in has)  # type: ignore[return-value]
+
+
+def _can_reset_late(cell: FloatCell, profile: Profile, arithmetic: ArithmeticSpec) -> bool:
+    """Whether a compartment that the chip never resets loses its threshold a hop after its spike.
+
+    The synapse subtracts behind the decay, and its charge must not linger in a current.
+    """
+    if profile.reset != "subtract" or not profile.reset_delay:
+        return False
+    if "subtract" in arithmetic.resets or arithmetic.max_compartments < 2:
+        return False
+    lingers = cell.has_current and bool(np.any(cell.u_keep) or np.any(cell.v_keep != 1))
+    return arithmetic.hop_steps == 1 and arithmetic.state == "int" and not lingers
 
 
 def _check_reset_time(

@@ -15,6 +15,11 @@ from nmhw.mappers.quantize.grid import (
     pack_weights,
     pick_grid,
 )
+from nmhw.mappers.quantize.late_reset import (
+    N_COMPARTMENTS,
+    feedback_synapses,
+    with_subtractable_thresholds,
+)
 from nmhw.mappers.quantize.loss import WeightError, layer_loss, leak_error, weight_error
 from nmhw.mappers.quantize.lower import LoweredProjection
 from nmhw.mappers.quantize.part import (
@@ -75,6 +80,8 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     drives = [*(p.weights for p in projections), part.cell.u_bias, part.cell.v_bias]
     is_silent = not any(np.any(d) for d in drives)  # nothing is left that could overflow it
     overflow = (0.0, 0.0) if loss is None or is_silent else choice.overflow
+    if part.cell.form.is_late_reset:
+        projections += feedback_synapses(part, registers, ledger)
     return QuantizedPart(population, tuple(projections), loss, overflow)
 
 
@@ -92,6 +99,8 @@ def automatic_registers(
     """Return the registers that the float network asks for, and the scale they are at."""
     cell, arithmetic = part.cell, ledger.chip.arithmetic
     choice = choose_scale(cell, incoming, part.bounds, ledger.chip)
+    if cell.form.is_late_reset:
+        choice = with_subtractable_thresholds(choice, incoming, arithmetic)
     registers = registers_at_scale(cell, choice.scale, choice.threshold, arithmetic)
     if registers.n_clipped_biases:
         ledger.note("bias", part.name, f"{registers.n_clipped_biases} biases were clipped")
@@ -160,6 +169,7 @@ def build_population(
         depth=part.depth,
         v_min=r.v_min,
         refractory_steps=r.refractory_steps,
+        n_compartments=N_COMPARTMENTS if form.is_late_reset else 1,
     )
 
 

@@ -41,6 +41,7 @@ class Part:
     explicit_weights : given integers by projection name
     is_literal : bool
         The network's own numbers are the integers (``make_explicit``).
+    taken_names : names of the whole network's projections
     """
 
     population: Population
@@ -54,6 +55,7 @@ class Part:
     explicit: Explicit = field(default_factory=dict)
     explicit_weights: Mapping[str, Explicit] = field(default_factory=dict)
     is_literal: bool = False
+    taken_names: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

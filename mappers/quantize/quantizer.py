@@ -151,6 +151,7 @@ def _quantize(
     timing = retime(network, profile, ledger, bias)
     sizes = network.sizes()
     spikes = chip.arithmetic.max_spikes_per_step if profile.multi_spike else 1
+    names = frozenset(p.name for p in network.projections)
     parts: list[QuantizedPart] = []
     for population in network.populations:
         incoming = tuple(
@@ -160,7 +161,7 @@ def _quantize(
         if bias is not None:
             incoming += bias.synapses(population.name)
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
-        part = replace(part, is_literal=is_literal)
+        part = replace(part, is_literal=is_literal, taken_names=names)
         refuse_extremes(part)
         if not is_literal:
             part = replace(part, bounds=_bounds(part, activity.get(population.name), spikes))
@@ -183,6 +184,7 @@ def _quantize(
         note_bias_neuron(bias, ledger)
         populations.append(build_bias_population(bias, chip.arithmetic))
         order |= {axon.name: len(order) + k for k, axon in enumerate(bias.axons)}
+    order |= {q.name: len(order) for q in projections if q.name not in order}
     return QuantizedNetwork(
         name=original.name,
         chip_name=chip.name,
@@ -195,6 +197,11 @@ def _quantize(
         drain_steps=timing.drain_steps,
         notices=tuple(ledger.notices),
         losses=tuple(part.loss for part in parts if part.loss is not None),
+        lowering={
+            p.name: np.repeat(np.arange(p.size, dtype=np.int64), p.n_compartments)
+            for p in populations
+            if p.n_compartments > 1
+        },
         network_sha256=original.sha256,
     )
 

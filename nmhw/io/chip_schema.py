@@ -170,6 +170,7 @@ class ArithmeticModel(Table):
     has_current: bool = True
     initial_v: bool = False
     refractory_max_steps: Natural = 0
+    max_compartments: Positive = 1
     membrane_readout: bool = True
     inputs: Annotated[
         list[Literal["spikes", "counts", "graded", "current"]], Field(min_length=1)

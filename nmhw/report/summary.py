@@ -141,6 +141,7 @@ def _layer(
     return {
         "name": population.name,
         "neurons": population.size,
+        "compartments": population.size * population.n_compartments,
         "shape": list(population.shape),
         "synapses": sum(count_synapses(p, population.size) for p in incoming),
         "cores": len({s.core for s in mapping.slices if s.population == population.name}),

@@ -156,6 +156,7 @@ class ArithmeticSpec:
     hop_steps : steps a spike needs from core to core (and inside one)
     max_extra_delay_steps : synaptic delay on top of the hop
     has_current, initial_v, refractory_max_steps, membrane_readout : capabilities
+    max_compartments : compartments that one neuron may be built of
     inputs : subset of ("spikes", "counts", "graded", "current")
     """
 
@@ -193,6 +194,7 @@ class ArithmeticSpec:
     has_current: bool = True
     initial_v: bool = False
     refractory_max_steps: int = 0
+    max_compartments: int = 1
     membrane_readout: bool = True
     inputs: tuple[str, ...] = ("spikes",)
     citations: Mapping[str, str] = field(default_factory=dict)

@@ -70,6 +70,9 @@ class QuantizedPopulation:
         Longest delay in steps from an input: results use the window [depth, depth + T).
     is_added : bool
         Made by a lowering: runs and costs like any other, but is no part of the author's results.
+    n_compartments : int
+        Compartments per neuron: each takes a neuron's place on the core and is updated in every
+        step; one state stands for all.
     """
 
     name: str
@@ -89,6 +92,7 @@ class QuantizedPopulation:
     refractory_steps: Ints | None = None
     floats: Mapping[str, NDArray[np.float32]] | None = None
     is_added: bool = False
+    n_compartments: int = 1
 
     @property
     def size(self) -> int:

@@ -47,8 +47,8 @@ def rules(quantized: Any) -> dict[str, str]:
             EULER.with_(reset="subtract"),
             (
                 r"pop: loihi1-nahuku does not have the profile's soft reset \(by subtraction\) "
-                r"until its two-compartment lowering exists: got reset subtract "
-                r"\(limit zero\); try: .*--allow reset"
+                r"in the step of the spike: got reset subtract "
+                r"\(limit zero\); try: reset_delay=1 in the profile .*--allow reset"
             ),
         ),
         (
