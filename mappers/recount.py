@@ -45,7 +45,7 @@ class Recount:
         formats: list[tuple[int, tuple[object, ...]]] = []
         stored = set()
         for projection in self.quantized.projections:
-            n_source = sizes.get(projection.source, _rows_of(projection))
+            n_source = sizes[projection.source]
             source, core, n_synapses = _axons(
                 projection, n_source, cores[projection.target], n_cores
             )
@@ -189,12 +189,6 @@ def _expand(
         rows = np.arange(first, min(first + step, n_source), dtype=np.int64)
         pairs = np.repeat(rows, n_target), np.tile(np.arange(n_target), rows.size)
         yield *pairs, np.repeat(covered[rows], n_target)
-
-
-def _rows_of(projection: QuantizedProjection) -> int:
-    if projection.indptr is not None:
-        return int(projection.indptr.size - 1)
-    return int(projection.weights.shape[0])
 
 
 def _may_store(kind: str, projection: QuantizedProjection, kinds: set[str]) -> bool:

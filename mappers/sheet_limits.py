@@ -70,7 +70,9 @@ def check_sheet(network: Network, chip: ChipSpec) -> SheetVerdict:
         limit = sum(group.count * (size or 0) for group, size in each) * chip.board.n_chips
         counted.append(f"{resource} {total:,} of {limit:,}")
         if total > limit:
-            violations.append(f"{network.name!r}: {total:,} {resource}, limit {limit:,}")
+            violations.append(
+                f"{network.name!r}: {total:,} {resource}, limit {limit:,} (budget {resource})"
+            )
     for rule in chip.rules:
         if rule.severity == "error" and rule.kind == "layer-sizes":
             violations += _check_layer_sizes(network, rule.parameters)

@@ -104,7 +104,7 @@ class Wiring:
     Attributes
     ----------
     sizes : mapping
-        Elements of every population and of every other source (inputs, bias axons).
+        Elements of every input and population.
     incoming : mapping of population name to the wiring of its projections
     profiles, thresholds : mapping of population name to (n,) int64
         Equal numbers = the same neuron parameters (thresholds and biases aside) / threshold.
@@ -152,7 +152,6 @@ def wire(network: QuantizedNetwork) -> Wiring:
     incoming: dict[str, list[ProjectionWiring]] = {p.name: [] for p in network.populations}
     slots = {p.name: 1 for p in network.populations}
     for projection in network.projections:
-        sizes.setdefault(projection.source, _stored_rows(projection))
         n_source, n_target = sizes[projection.source], sizes[projection.target]
         incoming[projection.target].append(_wire_projection(projection, n_source, n_target))
         slots[projection.target] = max(slots[projection.target], projection.delay_steps)
@@ -177,13 +176,6 @@ def with_weight_bits(wiring: Wiring, weight_bits: int) -> Wiring | None:
             thin.append(wires)
         incoming[name] = tuple(thin)
     return replace(wiring, incoming=incoming) if changed else None
-
-
-def _stored_rows(projection: QuantizedProjection) -> int:
-    """Rows of a projection whose source is no node of the network (a bias axon)."""
-    if projection.indptr is not None:
-        return int(projection.indptr.size - 1)
-    return int(projection.weights.shape[0])
 
 
 def _wire_projection(

@@ -94,14 +94,8 @@ def lower_projection(
     Raises
     ------
     UnsupportedError
-        For a projection kind without a kernel, or weights beyond 32 bits.
+        For weights beyond 32 bits.
     """
-    if projection.kind != "plain":
-        raise UnsupportedError(
-            "the simulator does not run this kind of projection",
-            got=repr(projection.kind),
-            where=projection.name,
-        )
     pool = _lower_pool(projection, n_source, source_order)
     rows_order = source_order if pool is None else None
     weights, shift = _shrink(projection.weights, projection.name)
@@ -155,7 +149,9 @@ def _shrink(weights: NDArray[Any], where: str) -> tuple[NDArray[Any], int]:
     """Return signed weights without their common factor 2**shift, if they exceed int8 with it."""
     largest = _largest(weights)
     if largest >= 2**31:
-        raise UnsupportedError("weights beyond 32 bits", got=largest, where=where)
+        raise UnsupportedError(
+            "weights beyond 32 bits", got=largest, where=where, rule="sim.weights"
+        )
     if largest < 128:
         return weights.astype(np.int8, copy=False), 0
     wide = weights.astype(np.int64)

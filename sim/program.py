@@ -120,7 +120,9 @@ def build_program(quantized: QuantizedNetwork) -> Program:
     ordered = [q for name in populations for q in quantized.projections if q.target == name]
     for projection in quantized.projections:
         if projection.source not in sizes or projection.target not in populations:
-            raise UnsupportedError("a projection of an unknown population", where=projection.name)
+            raise UnsupportedError(
+                "a projection of an unknown population", where=projection.name, rule="sim.nodes"
+            )
     lowered = [
         lower_projection(
             q,

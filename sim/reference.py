@@ -81,11 +81,8 @@ def run_reference(
     Raises
     ------
     UnsupportedError
-        For a projection kind the simulator does not run.
+        For a cycle without delay.
     """
-    for projection in quantized.projections:
-        if projection.kind != "plain":
-            raise UnsupportedError("the simulator does not run this", got=projection.kind)
     n_samples = next(iter(inputs.values())).n_samples
     matrices = {p.name: _expand(quantized, p) for p in quantized.projections}
     order = _update_order(quantized)
@@ -139,7 +136,10 @@ def _update_order(quantized: QuantizedNetwork) -> list[str]:
     while waits:
         ready = [name for name, sources in waits.items() if not sources & waits.keys()]
         if not ready:
-            raise UnsupportedError("a cycle without delay cannot be simulated", got=sorted(waits))
+            raise UnsupportedError(
+                "a cycle without delay cannot be simulated", got=sorted(waits),
+                rule="sim.delay-free-cycle",
+            )
         order += ready
         waits = {name: sources for name, sources in waits.items() if name not in ready}
     return order

@@ -76,10 +76,12 @@ def weight_grid(
     width = full if bits is None else bits
     if width not in arithmetic.weight_bits:
         widths = ", ".join(map(str, arithmetic.weight_bits))
-        raise UnsupportedError("no such weight width", got=width, limit=widths)
+        what = "no such weight width"
+        raise UnsupportedError(what, got=width, limit=widths, rule="quantize.grid")
     if sign_mode not in arithmetic.sign_modes:
         modes = ", ".join(arithmetic.sign_modes)
-        raise UnsupportedError("no such sign mode", got=sign_mode, limit=modes)
+        what = "no such sign mode"
+        raise UnsupportedError(what, got=sign_mode, limit=modes, rule="quantize.grid")
     step = arithmetic.weight_step
     maximum, minimum = arithmetic.weight_max, arithmetic.weight_min
     if sign_mode != "mixed":

@@ -38,8 +38,9 @@ def quantize_float32(part: Part, profile: Profile, ledger: Ledger) -> QuantizedP
     """
     if part.explicit or part.explicit_weights or part.is_literal:
         raise UnsupportedError(
-            "given integers need a chip with integer states", got=ledger.chip.name, where=part.name
-        )
+            "given integers need a chip with integer states", got=ledger.chip.name,
+            where=part.name, rule="quantize.explicit",
+        )  # fmt: skip
     arithmetic = ledger.chip.arithmetic
     grid = weight_grid(arithmetic)
     peak = max((float(np.abs(p.weights).max(initial=0.0)) for p in part.incoming), default=0.0)
@@ -80,7 +81,9 @@ def _population(part: Part, profile: Profile, scale: float) -> QuantizedPopulati
     elif profile.synapse_order == "add-decay":
         u_gain = u_gain * source.u_keep
     if np.any(cell.u_bias):
-        raise UnsupportedError("a float32 cell has no bias on its current", where=part.name)
+        raise UnsupportedError(
+            "a float32 cell has no bias on its current", where=part.name, rule="quantize.bias"
+        )
     threshold = (cell.threshold * scale).astype(np.float32)
     if form.nudge:  # v >= t is v > t' with t' the next number below t
         side = np.float32(np.inf if form.nudge > 0 else -np.inf)

@@ -145,6 +145,7 @@ class Deployment:
                 got=self.chip.name,
                 where=self.chip.not_executable_because or None,
                 hint="nmhw check, or another chip",
+                rule="map.limits-only",
             )
         options = RunOptions(
             backend=backend,

@@ -39,7 +39,9 @@ class FloatRunner:
         from nmhw.sim.float_run import run_float
 
         if not isinstance(network, Network):
-            raise UnsupportedError("this runner runs float networks", got=type(network).__name__)
+            raise UnsupportedError(
+                "this runner runs float networks", got=type(network).__name__, rule="run.float"
+            )
         probes = [Probe(p.name, "v") for p in network.populations]
         probes += [Probe(p.name, "u") for p in network.populations if p.model.has_current]
         first = next(iter(inputs.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -11,16 +12,24 @@ from nmhw.cli.options import (
     mapping_options,
     meaning_options,
     output_options,
+    refuse_options,
 )
 from nmhw.cli.output import emit_json, emit_text, note
 
 _PASSED_ON = ("readout", "layout", "encode", "n_steps", "metric", "pace", "backend")
 
+#: Options of a run, which is what --input asks for (the encoder also makes calibration spikes).
+_RUN_ONLY = {
+    "labels_path": "--labels", "readout": "--readout", "metric": "--metric", "pace": "--pace",
+    "backend": "--backend",
+}  # fmt: skip
+
 
 @click.command("compare")
 @click.argument("model")
-@click.option("--chips", "names", required=True, metavar="A,B,...", help="Chip names or files.")
-@input_options
+@click.option("--chips", "names", required=True, metavar="A,B,...",
+              help="Chip names or files; all = every packaged chip.")  # fmt: skip
+@partial(input_options, required=False)
 @meaning_options
 @mapping_options
 @click.option(
@@ -31,16 +40,23 @@ _PASSED_ON = ("readout", "layout", "encode", "n_steps", "metric", "pace", "backe
 )
 @output_options
 def command(**options: Any) -> None:
-    """Run MODEL on every chip of a comma-separated list and print one table."""
-    from nmhw.api.comparison import compare
+    """Run MODEL on every chip of a comma-separated list and print one table.
+
+    Without --input the chips are checked: fits or why not, cores and utilization.
+    """
+    from nmhw.api.comparison import ALL_CHIPS, compare
     from nmhw.cli.prepare import load_calibration, load_data, load_model
     from nmhw.report.compare_text import render_comparison
 
+    is_run = options["input_path"] is not None
+    if not is_run:
+        refuse_options(_RUN_ONLY, "without --input", "--input FILE")
     network = load_model(options)
-    data, labels = load_data(options)
+    data, labels = load_data(options) if is_run else (None, None)
+    names = [name.strip() for name in options["names"].split(",") if name.strip()]
     rows = compare(
         network,
-        [name.strip() for name in options["names"].split(",") if name.strip()],
+        ALL_CHIPS if names == [ALL_CHIPS] else names,
         data,
         labels,
         calibration=load_calibration(network, options),
@@ -52,4 +68,4 @@ def command(**options: Any) -> None:
     if options["as_json"]:
         emit_json(rows)
     else:
-        emit_text(render_comparison(options["model"], rows))
+        emit_text(render_comparison(options["model"], rows, is_run=is_run))

@@ -54,17 +54,18 @@ def mapping_options(function: F) -> F:
     )
 
 
-def input_options(function: F) -> F:
+def input_options(function: F, *, required: bool = True) -> F:
     """Add --input, --labels, --readout, --metric, --encode, --steps and --layout."""
     return _apply(
         function,
         [
-            click.option("--input", "input_path", metavar="FILE", required=True,
+            click.option("--input", "input_path", metavar="FILE", required=required,
                          help="Spikes: .npy, .npz or NIRData (HDF5)."),
             click.option("--labels", "labels_path", metavar="FILE",
                          help="Class per sample, or targets (.npy, .npz)."),
             click.option("--readout", metavar="RULE",
-                         help="count, first-spike, v-last, v-max, v-mean, population(K)."),
+                         help="count, first-spike, v-last, v-max, v-mean, population(K); "
+                              "behind it :from_step=N or :at=POPULATION."),
             click.option("--metric", default="accuracy", metavar="NAME",
                          help="accuracy, top-K, mse or r2.  [default: accuracy]"),
             click.option("--encode", metavar="CODE",

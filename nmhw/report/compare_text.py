@@ -1,4 +1,4 @@
-"""Text of ``nmhw compare``: one row per chip."""
+"""Text of ``nmhw compare`` and ``nmhw check --chip all``: one row per chip, reasons below."""
 
 from __future__ import annotations
 
@@ -11,28 +11,54 @@ from rich.text import Text
 from nmhw.report.layout import indented, new_table, render
 from nmhw.values.units import format_percent, format_si
 
+_LEGEND = (
+    "fits: yes; no = a budget or limit is exceeded; refused = the chip lacks a semantic of the "
+    "network; not run = the sheet only knows limits, or the chip does not take these inputs. "
+    "fullest: largest share of one core's budget."
+)
 
-def render_comparison(model: str, rows: Iterable[dict[str, Any]]) -> str:
-    """Return the table; reasons of chips that refuse the network stand below it."""
-    columns = ["chip", "fits", "cores", "accuracy", "energy/sample", "time/sample", "pace"]
-    table = new_table(f"{model} on several chips", columns)
+
+def render_comparison(model: str, rows: Iterable[dict[str, Any]], *, is_run: bool = True) -> str:
+    """Return the table; rule and reason of every verdict but "yes" stand below it."""
+    columns = ["chip", "fits", "cores", "fullest"]
+    title = f"{model} on several chips"
+    if is_run:
+        columns += ["accuracy", "energy", "time", "pace"]
+        title += " (energy and time per sample)"
+    table = new_table(title, columns)
     reasons = []
     for row in rows:
-        table.add_row(row["chip"], "yes" if row["fits"] else "no", *_cells(row))
-        if row["reason"] is not None:
-            reasons.append(indented(f"{row['chip']}: {row['reason']}", 0))
-    parts: list[RenderableType] = [table]
+        cells = [row["chip"], row["verdict"], _cores(row), _fullest(row)]
+        table.add_row(*cells, *(_outcome(row) if is_run else ()))
+        if row["verdict"] != "yes":
+            reasons.append(indented(_reason(row), 0))
+    parts: list[RenderableType] = [table, Text("\n" + indented(_LEGEND, 0))]
     if reasons:
         parts.append(Text("\n".join(["", *reasons])))
     return render(parts)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    cores = "-" if row["n_cores"] is None else f"{row['n_cores']:,}"
-    if row["reason"] is not None:
-        return [cores, "-", "-", "-", "-"]
+def _reason(row: dict[str, Any]) -> str:
+    """Return rule and numbers first, then what to try."""
+    hint = f"; try: {row['hint']}" if row["hint"] else ""
+    return f"{row['chip']}: {row['verdict']} [{row['rule']}] {row['reason']}{hint}"
+
+
+def _cores(row: dict[str, Any]) -> str:
+    return "-" if row["n_cores"] is None else f"{row['n_cores']:,}/{row['n_cores_available']:,}"
+
+
+def _fullest(row: dict[str, Any]) -> str:
+    if row["fullest"] is None:
+        return "-"
+    return f"{row['fullest'].replace('_', ' ')} {format_percent(row['fullest_share'], 0)}"
+
+
+def _outcome(row: dict[str, Any]) -> list[str]:
+    if row["verdict"] != "yes":
+        return ["-", "-", "-", "-"]
     energy = format_si(row["energy_per_sample_j"], "J")
     if row["is_lower_bound"] and row["energy_per_sample_j"] is not None:
         energy = f">= {energy}"
     time = format_si(row["latency_per_sample_s"], "s")
-    return [cores, format_percent(row["accuracy"]), energy, time, row["pace"]]
+    return [format_percent(row["accuracy"]), energy, time, row["pace"]]

@@ -148,8 +148,6 @@ class QuantizedProjection:
     weight_bits, sign_mode : of the chip's encoding
     weight_scale : (1,) or (n_target,) float64
         Integers per unit of the author's weight (at the target), before ``shift``.
-    kind : "plain" | "bias-axon"
-        "bias-axon": a constant-input lowering (its events are made by the engine).
     """
 
     name: str
@@ -166,7 +164,6 @@ class QuantizedProjection:
     weight_bits: int = 8
     sign_mode: Literal["mixed", "excitatory", "inhibitory"] = "mixed"
     weight_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
-    kind: Literal["plain", "bias-axon"] = "plain"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ MAP_KEYS = {
     "cores", "utilization", "notices", "seed",
 }  # fmt: skip
 COMPARE_KEYS = {
-    "chip", "fits", "reason", "n_cores", "accuracy", "float_accuracy", "energy_per_sample_j",
+    "chip", "verdict", "fits", "reason", "rule", "hint", "violations", "n_cores",
+    "n_cores_available", "fullest", "fullest_share", "accuracy", "float_accuracy", "energy_per_sample_j",
     "is_lower_bound", "latency_per_sample_s", "synops", "packets", "costs", "pace",
     "energy_unpriced",
 }  # fmt: skip
@@ -118,6 +119,8 @@ def test_compare_rows_all_have_the_same_keys(nmhw: Callable, files: Path) -> Non
     loihi, generic, spinnaker = rows
     assert not loihi["fits"]
     assert "soft reset" in loihi["reason"]
+    assert (loihi["verdict"], loihi["rule"]) == ("refused", "quantize.reset")
+    assert "reset_delay=1" in loihi["hint"]
     assert generic["fits"]
     assert generic["energy_per_sample_j"] is None
     assert spinnaker["fits"]
@@ -145,3 +148,22 @@ def test_a_silent_network_gives_null_instead_of_nan(
     assert summary["latency_s"]["first_decision"] is None
     silent = {n["where"] for n in summary["notices"] if n["rule"] == "run.silent-population"}
     assert silent == {"lif1", "lif2"}
+
+
+def test_check_on_all_chips_is_the_table_of_compare_without_inputs(
+    nmhw: Callable, files: Path
+) -> None:
+    checked = nmhw("check", files / "model.nir", "--chip", "all", "--json").json
+    compared = nmhw("compare", files / "model.nir", "--chips", "all", "--json").json
+    assert checked["chips"] == compared
+    assert len(compared) == len(nmhw("chips", "--json").json)
+    assert all(row.keys() == COMPARE_KEYS for row in compared)
+    text = nmhw("check", files / "model.nir", "--chip", "all").out
+    assert "fullest" in text
+    assert "accuracy" not in text
+
+
+def test_compare_without_inputs_refuses_options_of_a_run(nmhw: Callable, files: Path) -> None:
+    refused = nmhw("compare", files / "model.nir", "--chips", "all", "--readout", "count")
+    assert refused.code == 2
+    assert "no effect without --input: got --readout; try: --input FILE" in refused.err

@@ -100,16 +100,6 @@ def test_no_synapses_at_all_is_no_problem(build):
     assert mapping.encodings == {}
 
 
-def test_a_constant_axon_is_an_input_axon_without_a_neuron_behind_it(build):
-    bias = build.dense("bias", "a", 1, 6, kind="bias-axon")
-    network = build.network(
-        {"in": (4,)}, [build.population("a", (6,))], [build.dense("in", "a", 4, 6), bias]
-    )
-    (entry,) = map_network(network, build.chip()).utilization
-    assert entry.resources["in_axons"][0] == 5
-    assert entry.resources["out_axons"][0] == 0
-
-
 def test_the_bound_names_the_resource_that_binds(build):
     network = build.network(
         {"in": (100,)}, [build.population("a", (50,))], [build.dense("in", "a", 100, 50)]

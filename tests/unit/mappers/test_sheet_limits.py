@@ -80,7 +80,7 @@ def test_neurons_and_synapses_are_counted():
     assert verdict.counted == ("neurons 522 of 522", "synapses 529,408 of 529,408")
     assert verdict.violations == ()
     verdict = check_sheet(fully_connected(1025, 512, 10), load_chip("anp-i"))
-    assert verdict.violations == ("'net': 529,920 synapses, limit 529,408",)
+    assert verdict.violations == ("'net': 529,920 synapses, limit 529,408 (budget synapses)",)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -95,7 +95,7 @@ def test_synapses_of_a_convolution_are_those_inside_its_borders(stride, padding)
 def test_layer_sizes_of_xylo():
     found = check_sheet(fully_connected(17, 1001, 9), load_chip("xylo-audio2")).violations
     assert found == (
-        "'net': 1,010 neurons, limit 1,008",
+        "'net': 1,010 neurons, limit 1,008 (budget neurons)",
         "'net': 17 inputs, limit 16 (rule layer-sizes)",
         "'net': 9 outputs, limit 8 (rule layer-sizes)",
         "'net': 1,001 hidden neurons, limit 1,000 (rule layer-sizes)",

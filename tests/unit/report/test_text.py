@@ -159,15 +159,22 @@ def test_other_texts_stay_inside_100_columns() -> None:
         "accuracy": 0.5, "metric": None, "notices": [notice],
         "activity": [{"name": long, "spikes": 10**15, "per_neuron_sample": 1e9}],
     }  # fmt: skip
-    row = {"chip": long, "fits": False, "reason": "word " * 80, "n_cores": None}
+    row = {"chip": long, "verdict": "refused", "reason": "word " * 80, "rule": "a.b", "hint": long,
+           "n_cores": None, "fullest": None}  # fmt: skip
+    full = {"chip": "loihi1-nahuku", "verdict": "yes", "n_cores": 1000, "n_cores_available": 1000,
+            "fullest": "threshold_profiles", "fullest_share": 1.0, "accuracy": 1.0,
+            "energy_per_sample_j": 1.111e-3, "is_lower_bound": True, "pace": "realtime",
+            "latency_per_sample_s": 1.11e-4}  # fmt: skip
     texts = (
         render_chip_list([entry]),
         render_network(network),
         render_float_run(float_run),
         render_comparison("model", [row]),
+        render_comparison("model", [full]),
     )
     for text in texts:
         assert widest(text) <= 100
+    assert "loihi1-nahuku " in texts[-1]
 
 
 def test_wrapped_lines_are_indented_and_urls_stay_whole() -> None:

@@ -36,14 +36,6 @@ def test_a_cycle_without_delay_is_refused_by_name(population: Make, network: Mak
         build_program(network([PORT], [population("loop", (4,))], [edge]))
 
 
-def test_a_kind_without_kernel_is_refused_by_name(population: Make, network: Make) -> None:
-    edge = QuantizedProjection(
-        "axon", "in", "p", "dense", np.ones((4, 4), np.int8), 1, kind="bias-axon"
-    )
-    with pytest.raises(UnsupportedError, match=r"axon: .*'bias-axon'"):
-        build_program(network([PORT], [population("p", (4,))], [edge]))
-
-
 def test_weights_beyond_32_bits_are_refused_by_name(population: Make, network: Make) -> None:
     edge = dense("wide", "in", "p", np.full((4, 4), 2**31))
     with pytest.raises(UnsupportedError, match="wide: weights beyond 32 bits"):
