@@ -20,7 +20,8 @@ ALL_CHIPS = "all"
 _COPIED = ("accuracy", "float_accuracy", "synops", "packets", "costs", "pace", "energy_unpriced")
 _EMPTY: dict[str, Any] = dict.fromkeys(
     (
-        "reason", "rule", "hint", "violations", "n_cores", "n_cores_available", "fullest", "fullest_share",
+        "reason", "rule", "hint", "violations", "n_cores", "n_cores_available", "fullest",
+        "fullest_share",
         *_COPIED, "energy_per_sample_j", "is_lower_bound", "latency_per_sample_s",
     )
 )  # fmt: skip

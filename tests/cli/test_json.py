@@ -34,7 +34,8 @@ MAP_KEYS = {
 }  # fmt: skip
 COMPARE_KEYS = {
     "chip", "verdict", "fits", "reason", "rule", "hint", "violations", "n_cores",
-    "n_cores_available", "fullest", "fullest_share", "accuracy", "float_accuracy", "energy_per_sample_j",
+    "n_cores_available", "fullest", "fullest_share", "accuracy", "float_accuracy",
+    "energy_per_sample_j",
     "is_lower_bound", "latency_per_sample_s", "synops", "packets", "costs", "pace",
     "energy_unpriced",
 }  # fmt: skip
