@@ -10,7 +10,7 @@ from typing import Literal
 
 from nmhw.errors import NmhwError, UsageError
 
-Kind = Literal["mapping", "HTML report"]
+Kind = Literal["mapping", "HTML report", "chip file"]
 
 #: Stands in the first kilobyte of every HTML report.
 HTML_MARK = b'<meta name="generator" content="nmhw">'
@@ -36,7 +36,8 @@ def check_file_target(
         _check_inputs(target, inputs)
         if os.path.lexists(target) and not _is_ours(target, kind):
             raise UsageError(
-                f"the output is an existing file that is no {kind} of nmhw",
+                "the output is an existing file"
+                + (f" that is no {kind} of nmhw" if kind != "chip file" else ""),
                 got=str(target),
                 hint="a new file name",
                 rule="output.foreign-file",
@@ -114,7 +115,7 @@ def _check_inputs(target: Path, inputs: Iterable[str | Path | None]) -> None:
 
 
 def _is_ours(path: Path, kind: Kind) -> bool:
-    if not path.is_file():
+    if not path.is_file() or kind == "chip file":  # people edit those: never replaced
         return False
     if kind == "HTML report":
         with path.open("rb") as file:

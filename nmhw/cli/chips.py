@@ -1,4 +1,4 @@
-"""``nmhw chips``: list chips, or show one with every source."""
+"""``nmhw chips``: list chips, show one with every source, start and validate one's own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,38 @@ from typing import Any
 import click
 
 from nmhw.cli.options import output_options
-from nmhw.cli.output import emit_json
+from nmhw.cli.output import emit_json, emit_text, note
+
+_SHOW = "(show)"
 
 
-@click.command("chips")
+class ChipsGroup(click.Group):
+    """``chips new`` and ``chips check``; any other word is the name of a chip to show."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the subcommand first: flags may stand before it."""
+        words = [a for a in args if not a.startswith("-")]
+        if words and words[0] in self.commands:
+            first = args.index(words[0])
+            args = [words[0], *args[:first], *args[first + 1 :]]
+        elif words or not {"-h", "--help"} & set(args):
+            args = [_SHOW, *args]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the words behind ``chips``."""
+        return ["[NAME | new NAME | check FILE]"]
+
+
+@click.group("chips", cls=ChipsGroup)
+def command() -> None:
+    """List the chips, or show the whole sheet of NAME (or of a .toml file)."""
+
+
+@command.command(_SHOW, hidden=True)
 @click.argument("name", required=False)
 @output_options
-def command(name: str | None, as_json: bool, quiet: bool) -> None:
+def show(name: str | None, as_json: bool, quiet: bool) -> None:
     """List the chips, or show the whole sheet of NAME (or of a .toml file)."""
     from nmhw.io.chip_file import list_chips, load_chip
     from nmhw.report.chip_text import render_chip, render_chip_list
@@ -24,7 +49,7 @@ def command(name: str | None, as_json: bool, quiet: bool) -> None:
         if as_json:
             emit_json(rows)
         else:
-            click.echo(render_chip_list(rows), nl=False)
+            emit_text(render_chip_list(rows))
         return
     chip = load_chip(name)
     if as_json:
@@ -34,7 +59,43 @@ def command(name: str | None, as_json: bool, quiet: bool) -> None:
             record["arithmetic"] = {k: v for k, v in record["arithmetic"].items() if k in stated}
         emit_json(record)
     else:
-        click.echo(render_chip(chip), nl=False)
+        emit_text(render_chip(chip))
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("-o", "--output", metavar="FILE", help="Write here.  [default: print it]")
+@output_options
+def new(name: str, output: str | None, as_json: bool, quiet: bool) -> None:
+    """Start a chip file: complete, valid and commented, with invented numbers."""
+    from nmhw.api.targets import check_file_target
+    from nmhw.io.atomic import write_text
+    from nmhw.io.chip_template import write_template
+
+    text = write_template(name)
+    if output is not None:
+        check_file_target(output, "chip file")
+        write_text(output, text)
+        note(f"written to {output}; next: nmhw chips check {output}", quiet)
+    if as_json:
+        emit_json({"name": name, "path": output, "text": text})
+    elif output is None:
+        emit_text(text)
+
+
+@command.command("check")
+@click.argument("file")
+@output_options
+def check(file: str, as_json: bool, quiet: bool) -> None:
+    """Validate a chip file: a summary, or all problems at once (exit code 2)."""
+    from nmhw.io.chip_file import load_chip, summarize_chip
+    from nmhw.report.chip_text import render_chip_check
+
+    chip = load_chip(file)
+    if as_json:
+        emit_json({"valid": True, "file": chip.path, **dataclasses.asdict(summarize_chip(chip))})
+    else:
+        emit_text(render_chip_check(chip))
 
 
 def _as_dict(value: Any) -> Any:

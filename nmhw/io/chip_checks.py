@@ -72,9 +72,14 @@ STATED_ARITHMETIC = (
 )
 
 
+#: Words of the command line in the place of a chip's name.
+_RESERVED_NAMES = ("all", "new", "check")
+
+
 def find_contradictions(document: Table) -> list[Problem]:
     """Return every problem of the document that the schema alone cannot see."""
     return [
+        *_check_name(document),
         *_check_sources(document),
         *_check_cores(document),
         *_check_memory(document),
@@ -91,6 +96,12 @@ def table(node: Any, *path: str) -> Table:
     for part in path:
         node = node.get(part) if isinstance(node, Mapping) else None
     return node if isinstance(node, Mapping) else {}
+
+
+def _check_name(document: Table) -> Iterator[Problem]:
+    if document.get("name") in _RESERVED_NAMES:
+        reason = "is a word of the command line (nmhw chips new, chips check, --chip all)"
+        yield Problem(("name",), reason, document["name"], "another name", "chip.name")
 
 
 def _check_sources(document: Table) -> Iterator[Problem]:

@@ -49,6 +49,32 @@ def render_chip(chip: ChipSpec) -> str:
     return render(parts)
 
 
+def render_chip_check(chip: ChipSpec) -> str:
+    """Return what a valid chip file amounts to, in a few lines."""
+    runs = "runs networks"
+    if not chip.is_executable:
+        runs = f"limits only: {chip.not_executable_because}"
+    cores = f"{chip.n_cores:,} cores on {chip.board.n_chips} x {chip.mesh.width}x{chip.mesh.height}"
+    lines = [
+        indented(f"{chip.path}: a valid chip file", 0),
+        indented(f"{chip.name}: {chip.title}"),
+        indented(f"{cores} tiles; integers {chip.arithmetic.family}; {runs}"),
+    ]
+    for group in chip.cores:
+        limits = ", ".join(f"{name} {limit:,}" for name, limit in group.budget.items())
+        lines.append(indented(f"{group.count:,} x {group.name}: {limits or 'no limits'}"))
+    for name, table in chip.costs.items():
+        mark = " (default)" if name == chip.default_costs else ""
+        figures = [*table.energy_pj.values(), *table.latency_ns.values(), *table.static_w.values()]
+        priced = sum(figure.is_priced for figure in figures)
+        counted = f"{priced} figures with a value, {len(figures) - priced} without"
+        lines.append(indented(f"costs {name}{mark}: {counted}; the rest is unpriced"))
+    if chip.default_costs in (None, "none"):
+        lines.append(indented("without --costs a run on it is unpriced"))
+    lines.append(indented(f"next: nmhw chips {chip.path} (the whole sheet)"))
+    return "\n".join(lines) + "\n"
+
+
 def _budgets(chip: ChipSpec) -> RenderableType:
     table = new_table("\nBudget of a core", ["group", "resource", "limit", "source"], left=2)
     for group in chip.cores:

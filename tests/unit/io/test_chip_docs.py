@@ -7,6 +7,7 @@ import pytest
 
 from nmhw.errors import ChipFileError
 from nmhw.io.chip_file import load_chip
+from nmhw.io.chip_template import write_template
 
 DOCS = Path(__file__).parents[3] / "docs" / "chips.md"
 
@@ -34,3 +35,8 @@ def test_the_documented_mistakes_are_reported_so(tmp_path):
         load_chip(path)
     (shown,) = re.findall(r"```\n(my\.toml.*?)\n```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     assert str(caught.value).replace(str(path), "my.toml") == shown
+
+
+def test_the_documented_chip_is_what_chips_new_writes():
+    (text,) = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert text == write_template("my-chip")
