@@ -104,6 +104,20 @@ def count_axon_types(quantized: QuantizedNetwork, mapping: Mapping, core: int) -
     return len(types)
 
 
+def count_input_rows(
+    quantized: QuantizedNetwork, mapping: Mapping, core: int, name: str
+) -> int:
+    """Return how many elements of input ``name`` have a synapse on ``core``."""
+    sizes = quantized.sizes()
+    used = np.zeros(sizes[name], np.bool_)
+    for projection in quantized.projections:
+        if projection.source == name:
+            here = mapping.core_of(projection.target, sizes[projection.target]) == core
+            counts = synapse_counts(projection, sizes[name], here.size)
+            used |= np.asarray(counts @ here.astype(np.int64)).ravel() > 0
+    return int(used.sum())
+
+
 def list_destinations(
     quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping, inputs: bool = False
 ) -> Iterator[tuple[str, Ints, Ints, Ints]]:

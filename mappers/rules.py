@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nmhw.mappers.rule_counts import (
     count_axon_types,
+    count_input_rows,
     list_destinations,
     list_stored,
     recount_words,
@@ -209,6 +210,24 @@ def rule_routing_entries(
     ]
 
 
+def rule_shared_rows(
+    quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping, parameters: Parameters
+) -> list[str]:
+    """Neurons and inputs share the ``rows`` of a core's crossbar: neuron i owns row i."""
+    limit = int(parameters["rows"])
+    found = []
+    inputs = [port.name for port in quantized.inputs]
+    for core in mapping.cores:
+        neurons = sum(part.neurons.size for part in mapping.slices if part.core == core)
+        rows = sum(count_input_rows(quantized, mapping, core, name) for name in inputs)
+        if neurons + rows > limit:
+            found.append(
+                f"core {core}: {neurons} neurons and {rows} input rows = {neurons + rows}, "
+                f"limit {limit} rows"
+            )
+    return found
+
+
 def rule_power_of_two_memory(
     quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping, parameters: Parameters
 ) -> list[str]:
@@ -233,5 +252,6 @@ RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
     "pooled-fan-out": (rule_pooled_fan_out, ("average", "max_fan_out")),
     "delay-slots": (rule_delay_slots, ("guaranteed_steps",)),
     "routing-entries": (rule_routing_entries, ("max_entries",)),
+    "shared-rows": (rule_shared_rows, ("rows",)),
     "power-of-two-memory": (rule_power_of_two_memory, ("resources",)),
 }

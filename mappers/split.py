@@ -109,8 +109,10 @@ def split_filled(splitter: Splitter) -> list[Part] | None:
     Every budget only grows with neurons, so the longest run that fits gives the fewest runs.
     Returns None when a single neuron does not fit.
     """
-    order = _sequence(splitter)
-    return _fill(splitter, order)
+    grouped = _by_group(splitter)
+    if grouped is not None:
+        return _all_parts(splitter, grouped)
+    return _fill(splitter, _sequence(splitter))
 
 
 def split_balanced(splitter: Splitter) -> list[Part] | None:
@@ -118,6 +120,8 @@ def split_balanced(splitter: Splitter) -> list[Part] | None:
     filled = split_filled(splitter)
     if filled is None:
         return None
+    if _by_group(splitter) is not None:
+        return filled
     grid = map_shape(splitter.wiring, splitter.population)
     if grid is None:
         return _equal_runs(splitter, len(filled)) or filled
@@ -125,6 +129,14 @@ def split_balanced(splitter: Splitter) -> list[Part] | None:
     if tiled is None:
         return filled
     return min(filled, tiled, key=lambda parts: (len(parts), splitter.packets(parts)))
+
+
+def _by_group(splitter: Splitter) -> Iterator[Ints] | None:
+    """Return the slices that a lowering counted on, if there are any."""
+    group = splitter.wiring.network.population(splitter.population).group
+    if group is None:
+        return None
+    return (np.flatnonzero(group == number) for number in np.unique(group))
 
 
 def _sequence(splitter: Splitter) -> Ints:

@@ -20,6 +20,7 @@ DECAY_CODES = {
     "clear": f.DECAY_CLEAR,
     "mulshift": f.DECAY_MULSHIFT,
     "shift": f.DECAY_SHIFT,
+    "subtract": f.DECAY_SUBTRACT,
 }
 RESET_CODES = {
     "zero": f.RESET_ZERO,

@@ -45,6 +45,12 @@ def spinnaker2_rule() -> ModuleType:
     return _load_script("spinnaker2_rule")
 
 
+@pytest.fixture(scope="session")
+def crossbar_rules() -> ModuleType:
+    """The documented rules of ODIN, tinyODIN, TrueNorth, RANC and ReckOn as plain scripts."""
+    return _load_script("crossbar_rules")
+
+
 def _load_script(name: str) -> ModuleType:
     path = Path(__file__).parent / "golden" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -121,6 +121,7 @@ def agree_on_form(
     arithmetic = ledger.chip.arithmetic
     compare, nudge = _compare(profile, arithmetic)
     if not cell.is_spiking:
+        _refuse_silent(population, ledger)
         return CellForm("none", compare, 0, 1, False, _lower_bound(population, cell, ledger))
     is_late_reset = population.model.kind != "threshold" and _can_reset_late(
         cell, profile, arithmetic
@@ -200,6 +201,18 @@ def check_recurrent_bias(
                 offered=0,
                 hint="recurrent_bias_from_step=0 in the profile",
             )
+
+
+def _refuse_silent(population: Population, ledger: Ledger) -> None:
+    if not ledger.chip.arithmetic.non_spiking:
+        raise UnsupportedError(
+            f"every neuron of {ledger.chip.name} fires when it reaches its threshold",
+            got=f"a population without spikes ({population.model.kind})",
+            limit="spiking neurons",
+            where=population.name,
+            hint="a spiking output layer (read out by spike counts)",
+            rule="quantize.non-spiking",
+        )
 
 
 def _compare(profile: Profile, arithmetic: ArithmeticSpec) -> tuple[Compare, Literal[-1, 0, 1]]:
@@ -292,6 +305,8 @@ def _max_spikes(population: Population, profile: Profile, ledger: Ledger) -> int
 
 
 def _lower_bound(population: Population, cell: FloatCell, ledger: Ledger) -> bool:
+    if ledger.chip.arithmetic.lowest_v is not None:
+        return True  # the quantizer says what that changes
     if not np.any(np.isfinite(cell.v_min)):
         return False
     # no field of a chip file states a programmable bound; the reference chip has every feature

@@ -8,6 +8,7 @@
 | v_decay, u_decay | decay registers dv, du: keep = 2^decay_bits - d (du: - the chip's offset) |
 | v_keep, u_keep | the factor out of 2^decay_bits itself |
 | v_shift, u_shift | x - (x >> k) |
+| v_leak | what is subtracted per step, toward 0 |
 | bias_mantissa, bias_exponent | bias on the membrane: mantissa << exponent |
 | current_bias_mantissa, current_bias_exponent | the same on the synaptic current |
 | v_reset, v0 | in least significant bits of the membrane |
@@ -42,7 +43,7 @@ Explicit = Mapping[str, Any]
 Ints = NDArray[np.int64]
 
 POPULATION_FIELDS = (
-    "threshold", "v_decay", "u_decay", "v_keep", "u_keep", "v_shift", "u_shift",
+    "threshold", "v_decay", "u_decay", "v_keep", "u_keep", "v_shift", "u_shift", "v_leak",
     "bias_mantissa", "bias_exponent", "current_bias_mantissa", "current_bias_exponent",
     "v_reset", "v0", "refractory_steps", "scale",
 )  # fmt: skip

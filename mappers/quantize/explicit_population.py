@@ -143,14 +143,17 @@ def _replace(part: Part, registers: Registers, arithmetic: ArithmeticSpec) -> Re
 
 def _decay(part: Part, state: Literal["u", "v"], arithmetic: ArithmeticSpec) -> DecayCode | None:
     given, n, bits = part.explicit, part.cell.size, arithmetic.decay_bits
-    fields = [f for f in (f"{state}_decay", f"{state}_keep", f"{state}_shift") if f in given]
+    fields = [f"{state}_{f}" for f in ("decay", "keep", "shift", "leak")]
+    fields = [f for f in fields if f in given]
     if not fields:
         return None
     field = fields[0]
     where = f"{part.name}: {field}"
     if len(fields) > 1:
         raise UsageError("give one of them", got=" and ".join(fields), where=part.name)
-    kind: Literal["mulshift", "shift"] = "shift" if field.endswith("shift") else "mulshift"
+    kind: Literal["mulshift", "shift", "subtract"] = "mulshift"
+    if field.endswith(("shift", "leak")):
+        kind = "shift" if field.endswith("shift") else "subtract"
     if kind not in arithmetic.decays:
         raise UsageError(
             f"the chip has no {kind} decay", limit=", ".join(arithmetic.decays), where=where
@@ -158,6 +161,9 @@ def _decay(part: Part, state: Literal["u", "v"], arithmetic: ArithmeticSpec) -> 
     if kind == "shift":
         code = whole_numbers(part.name, field, given[field], n, 1, 62)
         keep = 1 - np.exp2(-code.astype(np.float64))
+    elif kind == "subtract":
+        code = whole_numbers(part.name, field, given[field], n, 0, (1 << arithmetic.leak_bits) - 1)
+        keep = np.ones(n)
     else:
         top, offset = 1 << bits, arithmetic.u_decay_offset if state == "u" else 0
         if field.endswith("decay"):

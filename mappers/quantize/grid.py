@@ -212,6 +212,18 @@ def choose_decay(arithmetic: ArithmeticSpec, keep: Floats, state: Literal["u", "
     )
 
 
+def choose_leak(arithmetic: ArithmeticSpec, keep: Floats, threshold: Ints) -> DecayCode:
+    """Return the constant leak (LSB per step) that equals the fraction 1 - keep at threshold / 2.
+
+    ``keep`` of the code is the fraction that stays of half the threshold.
+    """
+    half = np.maximum(threshold, 1) / 2
+    top = (1 << arithmetic.leak_bits) - 1
+    code = np.clip(np.rint((1 - keep) * half), 1, top).astype(np.int64)
+    code = np.where(keep == 1, 0, code)
+    return DecayCode("subtract", code, np.maximum(1 - code / half, 0))
+
+
 def _can_clear(arithmetic: ArithmeticSpec, state: str) -> bool:
     """Whether a state can forget all: without an offset a d-bit register ends at 1 - 2**-d."""
     if state == "u" and "mulshift" in arithmetic.decays and arithmetic.u_decay_offset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,8 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
             ledger.note("all-zero-weights", part.name, text, "warning", "check threshold and gain")
         projections.append(built)
         errors.append(error)
+    if arithmetic.lowest_v is not None:
+        note_floor(part, ledger)
     population = build_population(part, registers, arithmetic)
     loss = None
     if registers is automatic and len(errors) == len(gained):
@@ -173,6 +176,21 @@ def build_population(
     )
 
 
+def note_floor(part: Part, ledger: Ledger) -> None:
+    """Say where inhibition is forgotten because the chip's membrane ends above the network's."""
+    lowest = ledger.chip.arithmetic.lowest_v
+    drives = [*(p.weights for p in part.incoming), part.cell.u_bias, part.cell.v_bias]
+    if lowest is None or np.all(part.cell.v_min >= lowest) or min_of(drives) >= 0:
+        return
+    text = f"the chip's membrane never goes below {lowest}: inhibition beyond that is forgotten"
+    ledger.note("floor", part.name, text)
+
+
+def min_of(arrays: list[Floats]) -> float:
+    """Return the least value of all arrays (0 for none)."""
+    return min((float(a.min(initial=0.0)) for a in arrays), default=0.0)
+
+
 def _loss(part: Part, registers: Registers, errors: list[WeightError]) -> LayerLoss:
     cell = part.cell
     decays = [(cell.v_keep, registers.v.keep)]
@@ -188,7 +206,14 @@ def _note_losses(part: Part, registers: Registers, clipped: float, ledger: Ledge
         ("u", part.cell.u_keep, registers.u),
     ):
         error = leak_error(wanted, code.keep)
-        if error > 0 and (state == "v" or part.cell.has_current):
+        if code.kind == "subtract" and not np.all(code.code == 0):
+            text = (
+                f"the chip subtracts a constant leak of {_span(code.code)} LSB per step: it "
+                f"stands for the fraction {_span(1 - wanted)} at half the threshold alone (off by "
+                f"{error:.2g} at most there); below it v leaks too fast, above it too slowly"
+            )
+            ledger.note("decay", part.name, text)
+        elif error > 0 and (state == "v" or part.cell.has_current):
             text = (
                 f"{state} keeps {_span(code.keep)} instead of {_span(wanted)} per step "
                 f"({code.kind}; leak off by {error:.2g} at most)"
@@ -198,6 +223,6 @@ def _note_losses(part: Part, registers: Registers, clipped: float, ledger: Ledge
         ledger.note("clipped", part.name, f"{clipped:.2%} of the weights were clipped")
 
 
-def _span(values: Floats) -> str:
+def _span(values: NDArray[Any]) -> str:
     low, high = float(values.min()), float(values.max())
     return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"

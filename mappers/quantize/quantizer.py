@@ -23,6 +23,7 @@ from nmhw.mappers.quantize.contract import (
     check_recurrent_bias,
     check_sources,
 )
+from nmhw.mappers.quantize.crossbar import lower_crossbar
 from nmhw.mappers.quantize.explicit import Explicit, check_names
 from nmhw.mappers.quantize.integer import quantize_integer
 from nmhw.mappers.quantize.lower import LoweredProjection
@@ -185,7 +186,7 @@ def _quantize(
         populations.append(build_bias_population(bias, chip.arithmetic))
         order |= {axon.name: len(order) + k for k, axon in enumerate(bias.axons)}
     order |= {q.name: len(order) for q in projections if q.name not in order}
-    return QuantizedNetwork(
+    lowered = QuantizedNetwork(
         name=original.name,
         chip_name=chip.name,
         family=chip.arithmetic.family,
@@ -195,7 +196,6 @@ def _quantize(
         projections=tuple(sorted(projections, key=lambda q: order[q.name])),
         outputs=original.outputs,
         drain_steps=timing.drain_steps,
-        notices=tuple(ledger.notices),
         losses=tuple(part.loss for part in parts if part.loss is not None),
         lowering={
             p.name: np.repeat(np.arange(p.size, dtype=np.int64), p.n_compartments)
@@ -204,6 +204,8 @@ def _quantize(
         },
         network_sha256=original.sha256,
     )
+    lowered = lower_crossbar(lowered, ledger)
+    return replace(lowered, notices=tuple(ledger.notices))
 
 
 def _part(

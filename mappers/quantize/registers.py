@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.mappers.quantize.cells import MembraneCell
-from nmhw.mappers.quantize.grid import DecayCode, choose_decay, legal_biases
+from nmhw.mappers.quantize.grid import DecayCode, choose_decay, choose_leak, legal_biases
 from nmhw.values.chip import ArithmeticSpec
 
 Floats = NDArray[np.float64]
@@ -52,11 +52,16 @@ def registers_at_scale(
         u = choose_decay(arithmetic, cell.u_keep, "u")
     v_bias, clipped = legal_biases(arithmetic, scale * cell.v_bias)
     u_bias, clipped_u = legal_biases(arithmetic, scale * cell.u_bias)
-    has_bound = bool(np.any(np.isfinite(cell.v_min)))
-    floor = -(1 << (arithmetic.v_bits - 1)) + 1
+    lowest = arithmetic.lowest_v
+    has_bound = lowest is not None or bool(np.any(np.isfinite(cell.v_min)))
+    floor = -(1 << (arithmetic.v_bits - 1)) + 1 if lowest is None else lowest
+    if "subtract" in arithmetic.decays and np.any(cell.v_keep != 1):
+        v = choose_leak(arithmetic, cell.v_keep, threshold)
+    else:
+        v = choose_decay(arithmetic, cell.v_keep, "v")
     return Registers(
         u=u,
-        v=choose_decay(arithmetic, cell.v_keep, "v"),
+        v=v,
         scale=scale,
         threshold=threshold,
         u_bias=u_bias,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.api.compartments import gather_result, spread_inputs
 from nmhw.api.float_comparison import compare_with_float
 from nmhw.api.inputs import PreparedInputs, prepare_inputs
 from nmhw.api.judging import (
@@ -28,7 +29,6 @@ from nmhw.report.summary import notice_dict, summarize_run
 from nmhw.values.metrics import Metric
 from nmhw.values.notice import Notice
 from nmhw.values.probe import Probe
-from nmhw.values.quantized import QuantizedNetwork
 from nmhw.values.readout import Readout, read_out
 from nmhw.values.result import RunResult
 
@@ -73,9 +73,11 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     """Run a deployment; see ``Deployment.run``."""
     plan = _plan(deployed, x, labels, options)
     started = time.perf_counter()
-    result = _without_added(_run_backend(deployed, plan, options), deployed.quantized)
+    result = gather_result(
+        _run_backend(deployed, plan, options), deployed.network, deployed.quantized
+    )
     ran = time.perf_counter()
-    scales = {name: deployed.quantized.population(name).scale for name in plan.sources}
+    scales = {name: _author_scale(deployed, name) for name in plan.sources}
     outcome = read_out(in_author_units(result, scales), plan.readout, plan.sources)
     mapped = deployed.summary()
     facts = {**mapped, **summarize_run(result, deployed.quantized)}
@@ -145,7 +147,7 @@ def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunRe
         deployed.quantized,
         deployed.mapping,
         deployed.chip,
-        plan.prepared.events,
+        spread_inputs(plan.prepared.events, deployed.quantized),
         probes=plan.probes,
         keep_spikes=options.keep_spikes,
         continuous=options.continuous,
@@ -157,17 +159,9 @@ def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunRe
     return result
 
 
-def _without_added(result: RunResult, quantized: QuantizedNetwork) -> RunResult:
-    """Return the result in the author's populations; the counters keep what a lowering added."""
-    added = {p.name for p in quantized.populations if p.is_added}
-    if not added:
-        return result
-    return replace(
-        result,
-        depths={name: depth for name, depth in result.depths.items() if name not in added},
-        spikes={name: events for name, events in result.spikes.items() if name not in added},
-        spike_totals={name: n for name, n in result.spike_totals.items() if name not in added},
-    )
+def _author_scale(deployed: Deployment, name: str) -> NDArray[np.float64]:
+    """Return LSBs per unit of v of the author's neurons, the first compartments."""
+    return deployed.quantized.population(name).scale[: deployed.network.population(name).size]
 
 
 def _readout_facts(
@@ -254,5 +248,5 @@ def _projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, 
 
 def _mean_rate(facts: Mapping[str, Any]) -> float | None:
     spikes = sum(facts["spikes"].values())
-    neurons = sum(row["neurons"] for row in facts["layers"] if not row["is_added"])
+    neurons = sum(row["neurons"] - row["copies"] for row in facts["layers"] if not row["is_added"])
     return spikes / (neurons * facts["n_samples"]) if neurons else None

@@ -31,6 +31,7 @@ RULE_PARAMETERS: Mapping[str, Mapping[str, type]] = {
     "delay-slots": {"guaranteed_steps": int},
     "routing-entries": {"max_entries": int},
     "core-order": {},
+    "shared-rows": {"rows": int},
 }
 
 #: Parameters that a rule of a kind may state on top.
@@ -199,7 +200,12 @@ def _check_arithmetic(document: Table) -> Iterator[Problem]:
             yield Problem(("arithmetic", name), reason, pair, None, "chip.order")
     state, decays = spec.get("state", "int"), spec.get("decays", [])
     for kind in decays:
-        if (kind == "float") != (state == "float32") and kind in ("float", "mulshift", "shift"):
+        if (kind == "float") != (state == "float32") and kind in (
+                "float",
+                "mulshift",
+                "shift",
+                "subtract",
+            ):
             reason = f"a decay that {state} states do not have"
             yield Problem(("arithmetic", "decays"), reason, kind, None, "chip.decay")
     names = [f.name for f in fields(ArithmeticSpec)]

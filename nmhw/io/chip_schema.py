@@ -37,6 +37,7 @@ RULE_KINDS = (
     "delay-slots",
     "routing-entries",
     "core-order",
+    "shared-rows",
 )
 
 FAMILIES = (
@@ -132,7 +133,7 @@ class ArithmeticModel(Table):
     u_overflow: Literal["wrap", "saturate"] = "saturate"
     v_overflow: Literal["wrap", "saturate"] = "saturate"
     input_shift: Annotated[int, Field(ge=0, le=31)] = 0
-    decays: list[Literal["none", "clear", "mulshift", "shift", "float"]] = [
+    decays: list[Literal["none", "clear", "mulshift", "shift", "subtract", "float"]] = [
         "none",
         "clear",
         "mulshift",
@@ -141,6 +142,9 @@ class ArithmeticModel(Table):
     decay_bits: Annotated[int, Field(ge=1, le=31)] = 12
     u_decay_offset: Natural = 0
     rounding: Literal["toward-zero", "floor"] = "toward-zero"
+    leak_bits: Annotated[int, Field(ge=1, le=31)] = 7
+    lowest_v: int | None = None
+    non_spiking: bool = True
     compares: Annotated[list[Literal[">", ">="]], Field(min_length=1)] = [">", ">="]
     resets: Annotated[list[Literal["zero", "subtract", "value", "none"]], Field(min_length=1)] = [
         "zero",

@@ -64,7 +64,11 @@ def summarize_run(result: RunResult, quantized: QuantizedNetwork) -> dict[str, A
         "n_samples": result.n_samples,
         "n_steps": result.n_steps,
         "drain_steps": result.drain_steps,
-        "spikes": {k: int(v) for k, v in counters.spikes_by_population.items() if k not in added},
+        "spikes": {
+            k: _author_spikes(k, int(v), result, quantized)
+            for k, v in counters.spikes_by_population.items()
+            if k not in added
+        },
         "input_events": {k: int(v) for k, v in counters.events_by_input.items()},
         "synops": counters.total("synop"),
         "connections": int(counters.connections),
@@ -76,6 +80,13 @@ def summarize_run(result: RunResult, quantized: QuantizedNetwork) -> dict[str, A
         "activity": [_activity(p, counters, result) for p in quantized.populations],
         "notices": [notice_dict(n) for n in _run_notices(result, counters, quantized)],
     }
+
+
+def _author_spikes(name: str, n: int, result: RunResult, quantized: QuantizedNetwork) -> int:
+    """Return the spikes of a population without those of its copies."""
+    if name not in quantized.copies or name not in result.spike_totals:
+        return n
+    return int(np.asarray(result.spike_totals[name]).sum())
 
 
 def summarize_utilization(mapping: Mapping) -> dict[str, Any]:
@@ -142,6 +153,7 @@ def _layer(
         "name": population.name,
         "neurons": population.size,
         "compartments": population.size * population.n_compartments,
+        "copies": count_copies(quantized, population.name),
         "shape": list(population.shape),
         "synapses": sum(count_synapses(p, population.size) for p in incoming),
         "cores": len({s.core for s in mapping.slices if s.population == population.name}),
@@ -150,6 +162,12 @@ def _layer(
         "is_added": population.is_added,
         **_quantization_loss(quantized, population.name),
     }
+
+
+def count_copies(quantized: QuantizedNetwork, name: str) -> int:
+    """Return how many of a population's compartments are copies of others."""
+    origin = quantized.copies.get(name)
+    return 0 if origin is None else int(origin.size - np.unique(origin).size)
 
 
 def _quantization_loss(quantized: QuantizedNetwork, name: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ it; the Numba kernels are its independent twin. One step of a population, all ar
     decay, no input) and nothing fires; u runs on.
 
 ``decay``: "none" x; "clear" 0; "mulshift" x * keep / 2^decay_bits rounded toward zero or floored;
-"shift" x - (x >> keep), floor. float32 cells (SpiNNaker2): u = u_keep u + u_gain x,
+"shift" x - (x >> keep), floor; "subtract" x moves
+by ``keep`` toward 0 and stops there. float32 cells (SpiNNaker2): u = u_keep u + u_gain x,
 v = v_keep v + v_gain u + drive, each operation rounded to float32 in exactly that order
 ((keep * state) first, then (gain * input), then the sum, then + drive).
 
@@ -79,6 +80,8 @@ def decay(x: Ints, keep: Ints, kind: str, bits: int, rounding: str) -> Ints:
         return np.zeros_like(x)
     if kind == "shift":
         return x - (x >> keep)
+    if kind == "subtract":
+        return np.sign(x) * np.maximum(np.abs(x) - keep, 0)
     product = x * keep
     if rounding == "floor":
         return product >> bits

@@ -114,7 +114,8 @@ class RuleSpec:
     """A named mapping constraint beyond budgets, with its parameters.
 
     Kinds: power-of-two-memory, destinations, source-sign, codebook, shared-pair,
-    pooled-fan-out, layer-sizes, layer-form, graph, delay-slots, routing-entries, core-order.
+    pooled-fan-out, layer-sizes, layer-form, graph, delay-slots, routing-entries, core-order,
+    shared-rows.
     ``verify`` refuses a chip whose rules it does not know.
     """
 
@@ -139,9 +140,12 @@ class ArithmeticSpec:
     u_bits, v_bits : widths including sign
     u_overflow, v_overflow : "wrap" | "saturate"
     input_shift : left shift of the summed weights before they reach the state
-    decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "float"
+    decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "subtract", "float"
     decay_bits, u_decay_offset : of mulshift: keep = 2^decay_bits - (decay + offset)
     rounding : "toward-zero" | "floor" of the decay product
+    leak_bits : width of what "subtract" takes away per step
+    lowest_v : smallest membrane value of every neuron; None = the state's width
+    non_spiking : whether a neuron can be kept from firing
     compares, resets : what the hardware has ("zero", "subtract", "value", "none")
     max_spikes_per_step : spikes one neuron can emit in one step
     weight_bits : allowed widths; weight_min, weight_max : of a signed weight at full width
@@ -172,6 +176,9 @@ class ArithmeticSpec:
     decay_bits: int = 12
     u_decay_offset: int = 0
     rounding: Literal["toward-zero", "floor"] = "toward-zero"
+    leak_bits: int = 7
+    lowest_v: int | None = None
+    non_spiking: bool = True
     compares: tuple[str, ...] = (">", ">=")
     resets: tuple[str, ...] = ("zero", "subtract", "value", "none")
     reset_delays: tuple[int, ...] = (0,)

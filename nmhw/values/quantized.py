@@ -16,7 +16,7 @@ from nmhw.values.notice import Notice
 from nmhw.values.profile import Profile
 
 Ints = NDArray[np.int64]
-Decay = Literal["none", "clear", "mulshift", "shift"]
+Decay = Literal["none", "clear", "mulshift", "shift", "subtract"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class QuantizedPopulation:
     Attributes
     ----------
     u_keep, v_keep : int64
-        mulshift: the factor out of 2**decay_bits that stays; shift: the right shift; else ignored.
+        mulshift: the factor out of 2**decay_bits that stays; shift: the right shift; subtract:
+        what is taken away per step; else ignored.
     u_bias, v_bias : int64
         Added to the current / the membrane in every step.
     threshold, v_reset, v0, v_min : int64
@@ -68,6 +69,8 @@ class QuantizedPopulation:
         profiles per core; zeros elsewhere.
     depth : int
         Longest delay in steps from an input: results use the window [depth, depth + T).
+    group : (n,) int64 or None
+        The slices that a lowering counted on: each group is on one core as a whole.
     is_added : bool
         Made by a lowering: runs and costs like any other, but is no part of the author's results.
     n_compartments : int
@@ -93,6 +96,7 @@ class QuantizedPopulation:
     floats: Mapping[str, NDArray[np.float32]] | None = None
     is_added: bool = False
     n_compartments: int = 1
+    group: Ints | None = None
 
     @property
     def size(self) -> int:
@@ -190,6 +194,8 @@ class QuantizedNetwork:
         Of the chip; ``drain_steps`` = D, the longest input-to-output delay.
     notices : approximations (kind "approximation"), assumptions and warnings, all printed
     lowering : mapping population -> (compartment index -> original neuron index) where they differ
+    copies : mapping of input or population -> (element -> original element) where a lowering made
+        copies; the first n elements are the author's own
     """
 
     name: str
@@ -204,6 +210,7 @@ class QuantizedNetwork:
     notices: tuple[Notice, ...] = ()
     losses: tuple[LayerLoss, ...] = ()
     lowering: Mapping[str, Ints] = field(default_factory=dict)
+    copies: Mapping[str, Ints] = field(default_factory=dict)
     network_sha256: str | None = None
 
     def population(self, name: str) -> QuantizedPopulation:

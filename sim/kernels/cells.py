@@ -15,6 +15,7 @@ from nmhw.sim.kernels.fields import (
     DECAY_CLEAR,
     DECAY_MULSHIFT,
     DECAY_SHIFT,
+    DECAY_SUBTRACT,
     F_DRIVE,
     F_THRESHOLD,
     F_U_GAIN,
@@ -63,6 +64,8 @@ def _decay(x, keep, kind, bits, floored):
         return product >> bits
     if kind == DECAY_SHIFT:
         return x - (x >> keep)
+    if kind == DECAY_SUBTRACT:
+        return max(x - keep, np.int64(0)) if x > 0 else min(x + keep, np.int64(0))
     if kind == DECAY_CLEAR:
         return np.int64(0)
     return x
