@@ -67,6 +67,8 @@ def pack_parts(
         (item for item in sized if item[0] <= _FULL), key=lambda item: (-item[0], item[1])
     )
     for _, order, part in big:
+        if not packer.has_free() and packer.join(part):
+            continue
         if not packer.open(part, order):
             return None
     for _, order, part in small:
@@ -91,6 +93,10 @@ class _Packer:
         if demand is None:
             return 1.0
         return min(_share(demand, group) for group in self.groups)
+
+    def has_free(self) -> bool:
+        """Whether any core is still empty."""
+        return any(left > 0 for left in self.left)
 
     def open(self, part: Part, order: int) -> bool:
         """Give ``part`` a core of its own, in the tightest group with a free one."""

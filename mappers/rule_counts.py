@@ -104,9 +104,7 @@ def count_axon_types(quantized: QuantizedNetwork, mapping: Mapping, core: int) -
     return len(types)
 
 
-def count_input_rows(
-    quantized: QuantizedNetwork, mapping: Mapping, core: int, name: str
-) -> int:
+def count_input_rows(quantized: QuantizedNetwork, mapping: Mapping, core: int, name: str) -> int:
     """Return how many elements of input ``name`` have a synapse on ``core``."""
     sizes = quantized.sizes()
     used = np.zeros(sizes[name], np.bool_)

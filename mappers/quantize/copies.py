@@ -48,8 +48,8 @@ def copy_sources(
     Parameters
     ----------
     planes : function
-        Of a projection and its (n_source, n_target) weights: matrices of which a compartment can
-        serve one.
+        Of a projection and its (n_source, n_target) weights: matrices of one sign each, of which
+        a compartment can serve one.
     n_neurons : int
         Of the whole chip; copies that outgrow it are refused.
     core_size : int, optional
@@ -140,7 +140,7 @@ def _list_needs(
             reached[origin[p.target][group]] = 1
             for b, plane in enumerate(matrices[p.name]):
                 key = b if core_size is None else (p.name, g, b)
-                found = (plane != 0) @ reached > 0
+                found = np.asarray(plane @ reached) != 0  # weights of one sign do not cancel
                 needs[key] = needs.get(key, np.zeros(n, np.bool_)) | found
     return needs
 

@@ -201,11 +201,11 @@ def _check_arithmetic(document: Table) -> Iterator[Problem]:
     state, decays = spec.get("state", "int"), spec.get("decays", [])
     for kind in decays:
         if (kind == "float") != (state == "float32") and kind in (
-                "float",
-                "mulshift",
-                "shift",
-                "subtract",
-            ):
+            "float",
+            "mulshift",
+            "shift",
+            "subtract",
+        ):
             reason = f"a decay that {state} states do not have"
             yield Problem(("arithmetic", "decays"), reason, kind, None, "chip.decay")
     names = [f.name for f in fields(ArithmeticSpec)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +26,7 @@ LIMITS = {"odin": (0, 255, 7), "tinyodin": (-2047, 2047, 7)}
 def draw(seed: int, chip: str) -> dict[str, Any]:
     r = np.random.default_rng([3, seed])
     top = LIMITS[chip][2]
-    sizes = list(zip(SIZES, SIZES[1:], strict=False))
+    sizes = list(pairwise(SIZES))
     return {
         "weights": [r.integers(-top, top + 1, pair) * (r.random(pair) < 0.7) for pair in sizes],
         "threshold": [r.integers(1, 30, n) for n in SIZES[1:]],
@@ -82,7 +83,7 @@ def test_every_spike_and_state_of_the_step_form(
         for k in range(2):
             np.testing.assert_array_equal(found[0][k], spikes[k])
             np.testing.assert_array_equal(found[1][k], states[k])
-    assert 0 < np.sum(spikes[0])
+    assert np.sum(spikes[0]) > 0
 
 
 @pytest.mark.parametrize("chip", ["odin", "tinyodin"])

@@ -38,7 +38,7 @@ def random_spec(r: Rng) -> CellSpec:
         )
     simple = r.random() < 0.5
     has_current = bool(r.random() < 0.4)
-    decays = ["none", "clear", "mulshift", "shift"]
+    decays = ["none", "clear", "mulshift", "shift", "subtract"]
     u_decay = "mulshift" if simple else str(r.choice(decays))
     v_decay = str(r.choice(decays if not (simple and has_current) else decays[:3]))
     return CellSpec(
@@ -72,7 +72,7 @@ def random_population(r: Rng, name: str, shape: tuple[int, ...]) -> QuantizedPop
         return r.integers(low, high, n).astype(np.int64)
 
     full = 2**spec.decay_bits
-    keeps = {"mulshift": (0, full + 1), "shift": (0, 9)}
+    keeps = {"mulshift": (0, full + 1), "shift": (0, 9), "subtract": (0, 40)}
     unit = 1 << spec.input_shift
     plain = spec.max_spikes_per_step == 1 and r.random() < 0.6
     biased = r.random() < 0.4

@@ -24,6 +24,8 @@ def decayed(x: int, keep: int, kind: str, bits: int, rounding: str) -> int:
         return 0
     if kind == "shift":
         return x - x // 2**keep
+    if kind == "subtract":
+        return max(x - keep, 0) if x >= 0 else min(x + keep, 0)
     if rounding == "floor":
         return (x * keep) // 2**bits
     magnitude = (abs(x) * keep) // 2**bits
@@ -79,7 +81,7 @@ class ScalarNeuron:
 @st.composite
 def cells(draw: st.DrawFn) -> tuple[CellSpec, dict[str, int]]:
     bits = draw(st.sampled_from([12, 16, 24]))
-    kinds = st.sampled_from(["none", "clear", "mulshift", "shift"])
+    kinds = st.sampled_from(["none", "clear", "mulshift", "shift", "subtract"])
     u_decay, v_decay = draw(kinds), draw(kinds)
     spec = CellSpec(
         has_current=draw(st.booleans()),
