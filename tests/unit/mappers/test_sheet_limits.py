@@ -68,11 +68,11 @@ def test_huge_network_exceeds_a_limit_of_every_sheet(name):
 
 
 def test_quantizing_for_a_sheet_raises_that_refusal():
-    net = fully_connected(4, 300, 2)
-    with pytest.raises(DoesNotFitError, match="302 neurons, limit 256"):
-        quantize_network(net, load_chip("odin"), preset("sinabs"))
-    with pytest.raises(UnsupportedError, match=r"neurons 8 of 256.*\[map\.limits-only\]"):
-        quantize_network(fully_connected(4, 6, 2), load_chip("odin"), preset("sinabs"))
+    net = fully_connected(4, 600, 2)
+    with pytest.raises(DoesNotFitError, match="602 neurons, limit 522"):
+        quantize_network(net, load_chip("anp-i"), preset("sinabs"))
+    with pytest.raises(UnsupportedError, match=r"neurons 8 of 522.*\[map\.limits-only\]"):
+        quantize_network(fully_connected(4, 6, 2), load_chip("anp-i"), preset("sinabs"))
 
 
 def test_neurons_and_synapses_are_counted():

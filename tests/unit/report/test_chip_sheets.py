@@ -48,17 +48,17 @@ def test_sheet_is_whole_and_in_100_columns(name):
 
 
 def test_sheet_that_cannot_run_shows_only_what_its_file_states():
-    shown = render_chip(load_chip("odin"))
-    assert "v_bits" in shown
+    shown = render_chip(load_chip("anp-i"))
+    assert "weight_bits" in shown
     assert "u_bits" not in shown
     assert "bias_exponent" not in shown
     assert "u_bits" in render_chip(load_chip("loihi1-d18"))
 
 
 def test_json_of_such_a_sheet_has_no_defaults_either():
-    printed = CliRunner().invoke(command, ["odin", "--json"])
+    printed = CliRunner().invoke(command, ["anp-i", "--json"])
     arithmetic = json.loads(printed.output)["arithmetic"]
-    assert arithmetic["v_bits"] == 9
+    assert arithmetic["weight_bits"] == [8]
     assert "u_bits" not in arithmetic
 
 
