@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from nmhw.errors import InputError
-from nmhw.sim.counters import StepCounter, count_events
+from nmhw.sim.counters import count_events
 from nmhw.sim.engine import run_program
 from nmhw.sim.event_input import count_samples, fit_steps
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.program import Program, build_program
+from nmhw.sim.step_counter import StepCounter
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.mapping import Mapping as CoreMapping

@@ -13,9 +13,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.engine import EngineOutput, EventChunk
+from nmhw.sim.engine import EngineOutput
 from nmhw.sim.event_input import fit_steps
-from nmhw.sim.fanout import ENCODINGS, EventArrays, FanOut, FanTable, home_table
+from nmhw.sim.fanout import FanOut
+from nmhw.sim.kernels.count import count_sources
+from nmhw.sim.step_counter import StepCounter
+from nmhw.sim.step_tables import SYNOPS
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.quantized import QuantizedNetwork
@@ -23,10 +26,6 @@ from nmhw.values.result import Counters
 
 Ints = NDArray[np.int64]
 
-#: Per-step counts are kept while samples x steps x cores is at most this (about 30 bytes each).
-MAX_STEP_CELLS = 20_000_000
-
-SYNOPS = tuple(f"synop.{encoding}" for encoding in ENCODINGS)
 HOPS = ("hop.x", "hop.y", "hop.local", "link.crossing")
 
 
@@ -58,7 +57,7 @@ def count_events(
     totals |= {kind: np.zeros(fan_out.cores.size, np.int64) for kind in (*SYNOPS, "axon.in")}
     emitted = {**output.spike_totals}
     for name, events in inputs.items():
-        emitted[name] = _per_source(events, n_steps)
+        emitted[name] = _per_source(fit_steps(events, n_steps))
     delivered = _Delivered(output, inputs, n_steps, continuous, emitted)
     by_projection = {}
     for projection in quantized.projections:
@@ -91,9 +90,10 @@ def count_events(
     )
 
 
-def _per_source(events: SpikeEvents, n_steps: int) -> Ints:
-    inside = events.step < n_steps
-    return np.bincount(events.index[inside], minlength=events.n_neurons).astype(np.int64)
+def _per_source(events: SpikeEvents, inside: NDArray[np.bool_] | None = None) -> Ints:
+    counts = np.zeros(events.n_neurons, np.int64)
+    count_sources(events.index if inside is None else events.index[inside], counts)
+    return counts
 
 
 class _Delivered:
@@ -119,14 +119,15 @@ class _Delivered:
             late = self.output.undelivered[source][:delay]
             return np.asarray(self.emitted[source] - late.sum(axis=0))
         events = self.inputs[source]
-        if delay == 0:
+        latest = int(events.step.max(initial=0))
+        if not self.continuous and latest + delay < self.n_steps:
             return self.emitted[source]
         inside = events.step < self.n_steps
-        row = events.sample.astype(np.int64) * self.n_steps + events.step
+        when = events.step.astype(np.int64)
+        if self.continuous:
+            when += events.sample.astype(np.int64) * self.n_steps
         last = events.n_samples * self.n_steps if self.continuous else self.n_steps
-        when = row if self.continuous else events.step
-        inside &= when + delay < last
-        return np.bincount(events.index[inside], minlength=events.n_neurons).astype(np.int64)
+        return _per_source(events, inside & (when + delay < last))
 
 
 def _count_neurons(
@@ -195,98 +196,3 @@ def _distances(chip: ChipSpec, cores: Ints) -> dict[str, Ints]:
         "hop.local": ((hop_x == 0) & (hop_y == 0)).astype(np.int64),
         "link.crossing": apart(chip_x) + apart(chip_y),
     }
-
-
-class StepCounter:
-    """Counts per (sample x step, core), filled chunk by chunk while the run goes on.
-
-    Hops are not kept per step.
-    """
-
-    def __init__(
-        self,
-        quantized: QuantizedNetwork,
-        fan_out: FanOut,
-        *,
-        n_samples: int,
-        n_steps: int,
-        continuous: bool = False,
-    ) -> None:
-        self.quantized = quantized
-        self.fan_out = fan_out
-        self.n_steps = n_steps
-        self.n_rows = n_samples * n_steps
-        self.continuous = continuous
-        kinds = ("neuron.spike", "axon.out", "axon.in", *self._synop_kinds())
-        shape = (self.n_rows, fan_out.cores.size)
-        self.counts = {kind: np.zeros(shape, np.int32) for kind in kinds}
-        self._home_tables: dict[str, dict[str, FanTable]] = {}
-
-    @staticmethod
-    def fits(fan_out: FanOut, n_rows: int) -> bool:
-        """Whether the tables stay below MAX_STEP_CELLS."""
-        return n_rows * fan_out.cores.size <= MAX_STEP_CELLS
-
-    def add(self, chunk: EventChunk) -> None:
-        """Count the spikes of some rows."""
-        here = slice(chunk.first_row, chunk.end_row)
-        n_rows = chunk.end_row - chunk.first_row
-        for name, events in chunk.events.items():
-            for kind, table in self._at_home(name).items():
-                counted = table.count_steps(events, self.n_steps, chunk.first_row, n_rows)
-                self.counts[kind][here] += counted.astype(np.int32)
-            self._deliver(name, events, chunk.first_row, n_rows)
-
-    def finish(
-        self, inputs: Mapping[str, SpikeEvents], output: EngineOutput, visits: Ints
-    ) -> dict[str, NDArray[np.int32]]:
-        """Add the inputs' deliveries and the neuron updates; return all kinds."""
-        for name, events in inputs.items():
-            fitting = fit_steps(events, self.n_steps)
-            arrays = (fitting.sample, fitting.step, fitting.index)
-            self._deliver(name, arrays, 0, self.n_rows)
-        visit = np.broadcast_to(
-            (visits // self.n_rows).astype(np.int32), (self.n_rows, visits.size)
-        )
-        counts = {"neuron.visit": visit, **self.counts}
-        if output.core_active is not None:
-            counts["neuron.active"] = output.core_active
-            counts["neuron.idle"] = visit - output.core_active
-        return counts
-
-    def _synop_kinds(self) -> list[str]:
-        used = {int(c) for codes in self.fan_out.encodings.values() for c in np.unique(codes)}
-        return [kind for code, kind in enumerate(SYNOPS) if code in used]
-
-    def _at_home(self, name: str) -> dict[str, FanTable]:
-        """Return what a spike of a population counts on its own core: itself and its packets."""
-        if name not in self._home_tables:
-            home, n_cores = self.fan_out.homes[name], self.fan_out.cores.size
-            fan = np.zeros(home.size, np.int64)
-            for _, table in self.fan_out.packets[name]:
-                fan += table.fan_out()
-            self._home_tables[name] = {
-                "neuron.spike": home_table(home, np.ones_like(fan), n_cores),
-                "axon.out": home_table(home, fan, n_cores),
-            }
-        return self._home_tables[name]
-
-    def _deliver(self, source: str, events: EventArrays, first_row: int, n_rows: int) -> None:
-        """Book what events (sample, step, index) deliver in the rows where it arrives."""
-        place = (self.n_steps, first_row, n_rows)
-        for projection in self.quantized.projections:
-            if projection.source == source:
-                counted = self.fan_out.synops[projection.name].count_steps(events, *place)
-                codes = self.fan_out.encodings[projection.name]
-                for code in np.unique(codes[codes >= 0]).tolist():
-                    part = counted * (codes == code)
-                    self._book(SYNOPS[code], part, first_row, projection.delay_steps)
-        for delay, table in self.fan_out.packets[source]:
-            self._book("axon.in", table.count_steps(events, *place), first_row, delay)
-
-    def _book(self, kind: str, counted: Ints, first_row: int, delay: int) -> None:
-        row = np.arange(first_row, first_row + counted.shape[0])
-        arrives = row + delay < self.n_rows
-        if not self.continuous:
-            arrives &= row % self.n_steps + delay < self.n_steps
-        self.counts[kind][row[arrives] + delay] += counted[arrives].astype(np.int32)

@@ -9,7 +9,7 @@ projections are never expanded: their tables are an outer product.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,8 @@ class FanOut:
     encodings : mapping of projection to (n_cores,) int64
         Index into ENCODINGS per column, -1 where the projection has no synapse.
     packets : mapping of source to (delay, FanTable) pairs
+    kept : dict
+        What ``step_tables.py`` makes of them, once.
     """
 
     cores: Ints
@@ -117,6 +119,7 @@ class FanOut:
     synops: Mapping[str, FanTable]
     encodings: Mapping[str, Ints]
     packets: Mapping[str, tuple[tuple[int, FanTable], ...]]
+    kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def build_fan_out(quantized: QuantizedNetwork, mapping: CoreMapping) -> FanOut:
@@ -154,14 +157,6 @@ def _one_hot(home: Ints, n_cores: int) -> csr_array:
 
     ones = np.ones(home.size, np.int64)
     return csr_array((ones, home, np.arange(home.size + 1)), shape=(home.size, n_cores))
-
-
-def home_table(home: Ints, values: Ints, n_cores: int) -> FanTable:
-    """Return the table that books ``values`` (n,) at every neuron's own column."""
-    table = _one_hot(home, n_cores)
-    table.data = values
-    nothing = np.zeros(n_cores, np.int64)
-    return FanTable(np.zeros(home.size, np.int64), nothing, table)
 
 
 def _synop_table(

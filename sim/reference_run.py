@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.counters import StepCounter, count_events
+from nmhw.sim.counters import count_events
 from nmhw.sim.engine import EngineOutput, EventChunk
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.reference import ReferenceOutput, run_reference
+from nmhw.sim.step_counter import StepCounter
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.mapping import Mapping as CoreMapping

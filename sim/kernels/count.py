@@ -58,6 +58,44 @@ def _close_over_weights(stamp: str) -> Any:
     return count_weights
 
 
+def _close_over_classes(stamp: str) -> Any:
+    def count_classes(sample, step, index, steps, first_row, classes, out):
+        """Add 1 to ``out[row of event k, class of index[k]]`` for every event (see above)."""
+        _ = stamp  # part of the cache key
+        for k in range(np.uint64(index.size)):
+            row = np.uint64(np.int64(sample[k]) * steps + step[k] - first_row)
+            out[row, np.uint64(classes[np.uint64(index[k])])] += 1
+
+    return count_classes
+
+
+def _close_over_home(stamp: str) -> Any:
+    def count_home(sample, step, index, steps, first_row, home, packets, spikes, sent):
+        """Book every event and the packets it sends at its own core (see above)."""
+        _ = stamp  # part of the cache key
+        for k in range(np.uint64(index.size)):
+            row = np.uint64(np.int64(sample[k]) * steps + step[k] - first_row)
+            i = np.uint64(index[k])
+            column = np.uint64(home[i])
+            spikes[row, column] += 1
+            sent[row, column] += packets[i]
+
+    return count_home
+
+
+def _close_over_sources(stamp: str) -> Any:
+    def count_sources(index, out):
+        """Add 1 to ``out[index[k]]`` for every event: bincount without a copy to int64."""
+        _ = stamp  # part of the cache key
+        for k in range(np.uint64(index.size)):
+            out[np.uint64(index[k])] += 1
+
+    return count_sources
+
+
+count_sources = entry_point(_close_over_sources(source_stamp()))
+count_classes = entry_point(_close_over_classes(source_stamp()))
+count_home = entry_point(_close_over_home(source_stamp()))
 count_weights = entry_point(_close_over_weights(source_stamp()))
 count_dense_fan_out = entry_point(_close_over_dense(source_stamp()))
 count_fan_out = entry_point(_close_over(source_stamp()))

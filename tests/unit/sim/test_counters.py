@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nmhw.errors import InputError
-from nmhw.sim import counters as counters_module
+from nmhw.sim import step_counter as step_counter_module
+from nmhw.sim import step_tables as step_tables_module
 from nmhw.sim.backends import run_backend
 from nmhw.sim.chip_run import keep_tables, run_chip
 from nmhw.sim.fanout import build_fan_out
@@ -121,7 +122,7 @@ def test_idle_neurons_are_those_without_state_input_or_bias(relay: QuantizedNetw
 def test_per_step_counts_are_left_out_when_they_would_be_too_large(
     relay: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counters_module, "MAX_STEP_CELLS", 8)
+    monkeypatch.setattr(step_counter_module, "MAX_STEP_CELLS", 8)
     counters = count(relay, mapping_of(a=[0, 1], b=[2, 2]), [0], 2)
     assert counters.steps is None
     assert counters.total("neuron.visit") == 12
@@ -195,3 +196,20 @@ def test_runs_with_kept_tables_are_equal(relay: QuantizedNetwork) -> None:
         assert all((other.counters.totals[k] == v).all() for k, v in fresh.counters.totals.items())
         assert other.spikes["b"].index.tolist() == fresh.spikes["b"].index.tolist()
         assert other.spikes["b"].step.tolist() == fresh.spikes["b"].step.tolist()
+
+
+@pytest.mark.parametrize("limits", [{"MAX_CLASSES": 0}, {"MAX_CLASSES": 0, "MAX_DENSE_TABLE": 0}])
+def test_counts_per_step_are_the_same_by_class_by_row_and_table_by_table(
+    relay: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    mapping = mapping_of(a=[0, 1], b=[2, 1])
+    by_class = count(relay, mapping, [0, 1], 4).steps
+    for name, value in limits.items():
+        monkeypatch.setattr(step_tables_module, name, value)
+    other = count(relay, mapping, [0, 1], 4).steps
+    assert by_class is not None
+    assert other is not None
+    assert by_class.keys() == other.keys()
+    for kind, values in by_class.items():
+        assert values.sum() > 0 or kind == "neuron.idle"
+        np.testing.assert_array_equal(values, other[kind])

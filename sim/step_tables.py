@@ -1,0 +1,169 @@
+"""What one event of a source adds to every per-step count, in one row.
+
+A row holds blocks of one column per core, each for one kind and one delay: at home the spike itself
+and the packets it sends, elsewhere the packets received and the synapses read. Where many sources
+share one row (dense projections: all sources of a core) it is enough to count their events, and
+the counts times the distinct rows are the result; elsewhere every event adds its own row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.sim.fanout import ENCODINGS, MAX_DENSE_TABLE, FanOut, FanTable
+from nmhw.values.quantized import QuantizedNetwork
+from nmhw.values.rng import stream
+
+Ints = NDArray[np.int64]
+
+#: Names of the synop kinds in the order of the encodings.
+SYNOPS = tuple(f"synop.{encoding}" for encoding in ENCODINGS)
+
+#: Up to so many distinct rows are counted as classes.
+MAX_CLASSES = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceTable:
+    """Rows of one source.
+
+    Attributes
+    ----------
+    blocks : tuple of (kind, delay)
+        Of the columns ``k * n_cores ... (k + 1) * n_cores``.
+    home : (n_source,) int64 or None
+        Column of every neuron's own core; None for inputs.
+    packets : (n_source,) int64
+        Packets that a spike sends.
+    classes : (n_source,) int64 or None
+        Which of ``rows`` each source has; None: ``rows[i]`` is that of source i.
+    rows : (n_classes or n_source, n_blocks * n_cores) int32, or None
+        None where it would be too large: then ``tables`` are counted one by one.
+    tables : (FanTable, (n_cores,) bool) of every block
+        The second marks the columns that belong to the block's kind.
+    products : tuple of (block, columns, (n_classes, n_columns) float64)
+        What the events of all classes are multiplied with, only columns that are not all zero.
+    """
+
+    blocks: tuple[tuple[str, int], ...]
+    home: Ints | None
+    packets: Ints
+    classes: Ints | None
+    rows: NDArray[np.int32] | None
+    tables: tuple[tuple[FanTable, NDArray[np.bool_]], ...]
+    products: tuple[tuple[tuple[str, int], Any, NDArray[np.float64]], ...] = ()
+
+    @property
+    def n_classes(self) -> int:
+        """Number of distinct rows; 0 where every source has its own."""
+        return 0 if self.classes is None or self.rows is None else self.rows.shape[0]
+
+
+def source_table(quantized: QuantizedNetwork, fan_out: FanOut, source: str) -> SourceTable:
+    """Return the table of one population or input, made once per ``fan_out``."""
+    if source not in fan_out.kept:
+        fan_out.kept[source] = _build(quantized, fan_out, source)
+    found: SourceTable = fan_out.kept[source]
+    return found
+
+
+def _build(quantized: QuantizedNetwork, fan_out: FanOut, source: str) -> SourceTable:
+    n_cores, n = fan_out.cores.size, quantized.sizes()[source]
+    everywhere = np.ones(n_cores, np.bool_)
+    blocks: list[tuple[str, int]] = []
+    tables: list[tuple[FanTable, NDArray[np.bool_]]] = []
+    for delay, table in fan_out.packets[source]:
+        blocks.append(("axon.in", delay))
+        tables.append((table, everywhere))
+    for projection in quantized.projections:
+        if projection.source == source:
+            codes = fan_out.encodings[projection.name]
+            for code in np.unique(codes[codes >= 0]).tolist():
+                blocks.append((SYNOPS[code], projection.delay_steps))
+                tables.append((fan_out.synops[projection.name], codes == code))
+    home = fan_out.homes.get(source)
+    packets = np.zeros(n, np.int64)
+    for _, table in fan_out.packets[source]:
+        packets += table.fan_out()
+    classes, first = _classes(n, home, [table for table, _ in tables])
+    rows = None
+    if first.size <= MAX_CLASSES:
+        rows = _dense_rows(tables, first, n_cores)
+    else:
+        classes = None
+        if n * n_cores * max(1, len(blocks)) <= MAX_DENSE_TABLE:
+            rows = _dense_rows(tables, np.arange(n), n_cores)
+    products: list[tuple[tuple[str, int], Any, NDArray[np.float64]]] = []
+    if classes is not None and rows is not None:
+        products = _products(blocks, rows, n_cores)
+        if home is not None:
+            at = np.zeros((first.size, n_cores), np.int32)
+            at[np.arange(first.size), home[first]] = 1
+            products += _products([("neuron.spike", 0)], at, n_cores)
+            products += _products([("axon.out", 0)], at * packets[first][:, None], n_cores)
+    return SourceTable(tuple(blocks), home, packets, classes, rows, tuple(tables), tuple(products))
+
+
+def _products(
+    blocks: list[tuple[str, int]], rows: Any, n_cores: int
+) -> list[tuple[tuple[str, int], Any, NDArray[np.float64]]]:
+    """Return every block with the columns where it is not zero."""
+    found = []
+    for k, key in enumerate(blocks):
+        block = rows[:, k * n_cores : (k + 1) * n_cores]
+        used = np.flatnonzero(block.any(axis=0))
+        if used.size:
+            run = used[-1] - used[0] + 1 == used.size
+            columns = slice(int(used[0]), int(used[-1]) + 1) if run else used
+            found.append((key, columns, block[:, used].astype(np.float64)))
+    return found
+
+
+def _classes(n: int, home: Ints | None, tables: list[FanTable]) -> tuple[Ints | None, Ints]:
+    """Return every source's class, and one source of every class (all of them if no two agree)."""
+    random = stream(0, "step-tables")
+    mixed = np.zeros(n, np.int64) if home is None else home * _words(random, 1)
+    for table in tables:
+        word, words = _words(random, 1), _words(random, table.columns.size)
+        if table.columns.any():
+            mixed += table.rows * word
+        if table.sparse is not None and table.sparse.nnz:
+            mixed += np.asarray(table.sparse @ words).ravel()
+    _, first, classes = np.unique(mixed, return_index=True, return_inverse=True)
+    classes = classes.ravel()
+    if first.size > MAX_CLASSES or not _agree(home, tables, first, classes):
+        return None, np.arange(n)
+    return classes, first
+
+
+def _words(random: np.random.Generator, n: int) -> Ints:
+    return random.integers(-(2**62), 2**62, n)
+
+
+def _agree(home: Ints | None, tables: list[FanTable], first: Ints, classes: Ints) -> bool:
+    """Whether every source really equals the first one of its class."""
+    if home is not None and (home[first][classes] != home).any():
+        return False
+    for table in tables:
+        if table.columns.any() and (table.rows[first][classes] != table.rows).any():
+            return False
+        m: Any = table.sparse
+        if m is not None and m.nnz and (m[first][classes] != m).nnz:
+            return False
+    return True
+
+
+def _dense_rows(
+    tables: list[tuple[FanTable, NDArray[np.bool_]]], chosen: Ints, n_cores: int
+) -> NDArray[np.int32]:
+    rows = np.zeros((chosen.size, len(tables) * n_cores), np.int32)
+    for k, (table, columns) in enumerate(tables):
+        block = np.multiply.outer(table.rows[chosen], table.columns)
+        if table.sparse is not None and table.sparse.nnz:
+            block = block + table.sparse[chosen].toarray()
+        rows[:, k * n_cores : (k + 1) * n_cores] = block * columns
+    return rows
