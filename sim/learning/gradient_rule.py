@@ -187,6 +187,8 @@ def _check_spike_time_threshold(rule: GradientRule) -> None:
         raise UsageError("a fixed threshold has slope 0", got=rule.slope)
     if rule.threshold != "fixed" and not rule.slope > 0:
         raise UsageError("a falling threshold has a positive slope", got=rule.slope)
+    if rule.threshold == "window" and rule.t_end > 1:
+        raise UsageError("windows have the length 1", got=rule.t_end, limit=1.0)
     if not math.isfinite(rule.t_end) or rule.slope * rule.t_end > rule.theta0 * (1 + 1e-9):
         limit = rule.theta0 / rule.slope if rule.slope else "finite"
         raise UsageError("t_end lies behind the threshold's zero", got=rule.t_end, limit=limit)
