@@ -23,10 +23,7 @@ def assign_layers(chip: ChipSpec, needs: Mapping[str, Mapping[str, int]]) -> lis
         A sentence per layer that no core holds; else, where cores are short, the smallest set of
         layers found that competes for fewer cores than it has members.
     """
-    layers = list(needs)
-    fits = np.array(
-        [[not _excess(chip, core, needs[name]) for core in range(chip.n_cores)] for name in layers]
-    ).reshape(len(layers), chip.n_cores)
+    layers, fits = list(needs), _fitting_cores(chip, needs)
     homeless = [name for name, row in zip(layers, fits, strict=True) if not row.any()]
     if homeless:
         return [_no_core(chip, name, needs[name]) for name in homeless]
@@ -38,6 +35,32 @@ def assign_layers(chip: ChipSpec, needs: Mapping[str, Mapping[str, int]]) -> lis
     return [
         f"{len(blocked)} layers ({names}) compete for {len(cores)} cores ({where}) of {chip.name}"
     ]
+
+
+def match_cores(chip: ChipSpec, needs: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Return a core of its own for every layer that a maximum matching serves.
+
+    Among maximum matchings one with the least memory left over is taken, so that small layers leave
+    the roomy cores free.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    layers, fits = list(needs), _fitting_cores(chip, needs)
+    room = np.array([sum(chip.core_spec(c).budget.values()) for c in range(chip.n_cores)], float)
+    # a pair that does not fit costs more than all others together: a matching is maximum first
+    cost = np.where(fits, room, (1 + room.sum()) * (1 + len(layers)))
+    return {
+        layers[row]: int(core)
+        for row, core in zip(*linear_sum_assignment(cost), strict=True)
+        if fits[row, core]
+    }
+
+
+def _fitting_cores(chip: ChipSpec, needs: Mapping[str, Mapping[str, int]]) -> NDArray[np.bool_]:
+    """Return (n_layers, n_cores): which layer fits which core."""
+    return np.array(
+        [[not _excess(chip, core, need) for core in range(chip.n_cores)] for need in needs.values()]
+    ).reshape(len(needs), chip.n_cores)
 
 
 def blocking_set(fits: NDArray[np.bool_]) -> tuple[list[int], list[int]]:

@@ -20,6 +20,7 @@ from nmhw.mappers.footprint import (
     encodings_of,
 )
 from nmhw.mappers.impossible import find_impossible
+from nmhw.mappers.layers import place_layers
 from nmhw.mappers.metrics import measure
 from nmhw.mappers.pack import Packing, Score, pack_parts
 from nmhw.mappers.place import place_cores
@@ -59,10 +60,14 @@ class GreedyMapper:
         impossible = find_impossible(wiring, chip)
         if impossible:
             raise refuse(wiring, chip, impossible)
-        packing = _fitting_packing(wiring, chip, weights)
-        loads = [core.load for core in packing.cores]
-        traffic = count_traffic(loads, wiring.sizes, weights)
-        cores = place_cores(chip, [core.group for core in packing.cores], traffic, seed)
+        if chip.has_layer_cores:
+            loads, cores = place_layers(wiring, chip)
+            traffic = count_traffic(loads, wiring.sizes, weights)
+        else:
+            packing = _fitting_packing(wiring, chip, weights)
+            loads = [core.load for core in packing.cores]
+            traffic = count_traffic(loads, wiring.sizes, weights)
+            cores = place_cores(chip, [core.group for core in packing.cores], traffic, seed)
         order = np.argsort(cores)
         mapping = Mapping(
             chip_name=chip.name,

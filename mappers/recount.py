@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nmhw.mappers.rule_counts import recount_words
 from nmhw.values.chip import RESOURCES, ChipSpec, EncodingSpec
 from nmhw.values.connectivity import pooled_map, synapse_counts
+from nmhw.values.conv_words import WORDS
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 
@@ -145,17 +146,16 @@ class Recount:
         total[self.used["neurons"] > 0] += memory.fixed_bits
 
     def _count_words(self) -> None:
-        padded = {
-            resource
-            for rule in self.chip.rules
-            if rule.kind == "power-of-two-memory"
-            for resource in rule.parameters.get("resources", ())
-        }
-        for name in ("kernel_words", "neuron_words", "bias_words"):
-            if any(name in {**g.budget, **g.soft_budget} for g in self.chip.cores):
-                for core in self.mapping.cores:
-                    words = recount_words(self.quantized, self.mapping, core, name in padded)
-                    self.used[name][core] = words[name]
+        limited = [
+            name
+            for name in WORDS
+            if any(name in {**g.budget, **g.soft_budget} for g in self.chip.cores)
+        ]
+        padded = self.chip.padded_resources
+        for core in self.mapping.cores if limited else ():
+            words = recount_words(self.quantized, self.mapping, core, padded)
+            for name in limited:
+                self.used[name][core] = words[name]
 
 
 def _axons(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import astuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.values.chip import ChipSpec
+from nmhw.values.conv_words import WORDS, kernel_words, neuron_words
 from nmhw.values.connectivity import stored_synapses, synapse_counts
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork
@@ -16,19 +18,13 @@ Ints = NDArray[np.int64]
 
 
 def recount_words(
-    quantized: QuantizedNetwork, mapping: Mapping, core: int, padded: bool
+    quantized: QuantizedNetwork, mapping: Mapping, core: int, padded: Collection[str]
 ) -> dict[str, int]:
     """Count kernel, neuron and bias words of one core neuron by neuron.
 
-    ``padded``: the words are addressed by concatenated bit fields, K = c 2^(ceil log2(kx ky) +
-    ceil log2 f) and N = f 2^(ceil log2 fx + ceil log2 fy) (Speck data sheet; the memory check of
-    sinabs.backend.dynapcnn).
+    ``padded``: the resources whose address fields are padded (``nmhw.values.conv_words``).
     """
-
-    def bits(n: int) -> int:
-        return 1 << (n - 1).bit_length() if padded else n
-
-    total = {"kernel_words": 0, "neuron_words": 0, "bias_words": 0}
+    total = dict.fromkeys(WORDS, 0)
     shapes = quantized.shapes()
     for part in mapping.slices:
         if part.core != core or part.neurons.size == 0:
@@ -40,15 +36,21 @@ def recount_words(
         channel, row, column = np.unravel_index(part.neurons, grid)
         n_channels = len(set(channel.tolist()))
         height, width = int(row.max() - row.min()) + 1, int(column.max() - column.min()) + 1
-        total["neuron_words"] += n_channels * bits(height) * bits(width)
+        total["neuron_words"] += neuron_words(
+            n_channels, height, width, is_padded="neuron_words" in padded
+        )
+        kernels = {}
         for p in incoming:
             if p.geometry is not None:
                 _, c, kh, kw = p.weights.shape
+                key: object = (p.weights.tobytes(), p.shift, p.weights.shape, astuple(p.geometry))
             else:
                 before = p.pools[-1].output_shape if p.pools else shapes.get(p.source, ())
                 n_rows = int(p.weights.shape[0] if p.indptr is None else p.indptr.size - 1)
                 c, kh, kw = before if len(before) == 3 else (n_rows, 1, 1)
-            total["kernel_words"] += c * bits(kh * kw) * bits(n_channels)
+                key = p.name
+            kernels[key] = kernel_words(c, n_channels, kh, kw, is_padded="kernel_words" in padded)
+        total["kernel_words"] += sum(kernels.values())
         if (quantized.population(part.population).v_bias[part.neurons] != 0).any():
             total["bias_words"] += n_channels
     return total

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.mappers.layer_rules import rule_graph, rule_layer_form, rule_layer_per_core
 from nmhw.mappers.rule_counts import (
     count_axon_types,
     count_input_rows,
@@ -235,7 +236,7 @@ def rule_power_of_two_memory(
     found = []
     for core in mapping.cores:
         budget = chip.core_spec(core).budget
-        words = recount_words(quantized, mapping, core, padded=True)
+        words = recount_words(quantized, mapping, core, parameters["resources"])
         for resource in parameters["resources"]:
             limit = budget.get(resource)
             if limit is not None and words.get(resource, 0) > limit:
@@ -254,4 +255,7 @@ RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
     "routing-entries": (rule_routing_entries, ("max_entries",)),
     "shared-rows": (rule_shared_rows, ("rows",)),
     "power-of-two-memory": (rule_power_of_two_memory, ("resources",)),
+    "layer-form": (rule_layer_form, ("layer", "kernels")),
+    "graph": (rule_graph, ("checks",)),
+    "layer-per-core": (rule_layer_per_core, ()),
 }

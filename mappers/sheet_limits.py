@@ -15,6 +15,7 @@ import numpy as np
 
 from nmhw.errors import DoesNotFitError, NmhwError, UnsupportedError
 from nmhw.mappers.core_assignment import assign_layers
+from nmhw.mappers.layer_form import check_convolution, check_pool, over
 from nmhw.values.chip import ChipSpec
 from nmhw.values.conv_words import kernel_words, neuron_words
 from nmhw.values.linear import Conv, Dense, LinearOp, Pool, Sparse
@@ -129,41 +130,13 @@ def _check_form(network: Network, chip: ChipSpec, form: Any) -> Iterator[str]:
         is_first = projection.source in inputs and "input convolution" in kinds
         for op in projection.ops:
             if isinstance(op, Dense) and form["layer"] == "fully connected":
-                yield from _over(projection, "input elements", op.weight.shape[1], form)
+                yield from over(projection.target, "input elements", op.weight.shape[1], form)
             elif isinstance(op, Conv) and form["layer"] == (
                 "input convolution" if is_first else "convolution"
             ):
-                yield from _check_convolution(projection, op, form)
+                yield from check_convolution(projection.target, op, form)
             elif isinstance(op, Pool) and form["layer"] == "convolution":
-                yield from _outside(projection, "pool", set(op.kernel), form.get("pools"))
-
-
-def _check_convolution(projection: Projection, op: Conv, form: Any) -> Iterator[str]:
-    yield from _outside(projection, "kernel", set(op.weight.shape[2:]), form["kernels"])
-    yield from _outside(projection, "stride", set(op.stride), form.get("strides"))
-    yield from _outside(projection, "input channels", {op.in_shape[0]}, form.get("input_channels"))
-    yield from _over(projection, "padding", max(op.padding), form)
-    yield from _over(projection, "input size", max(op.in_shape[1:]), form)
-    yield from _over(projection, "output size", max(op.out_spatial), form)
-    yield from _over(projection, "channels", max(op.in_shape[0], op.weight.shape[0]), form)
-    least = form.get("min_input_size")
-    if least is not None and min(op.in_shape[1:]) < least:
-        yield f"{projection.target!r}: input size {min(op.in_shape[1:])}, at least {least}"
-
-
-def _outside(
-    projection: Projection, what: str, values: set[int], allowed: list[int] | None
-) -> Iterator[str]:
-    for value in sorted(values):
-        if allowed is not None and value not in allowed:
-            listed = ", ".join(str(a) for a in allowed)
-            yield f"{projection.target!r}: {what} {value}, the chip has {listed} (rule layer-form)"
-
-
-def _over(projection: Projection, what: str, value: int, form: Any) -> Iterator[str]:
-    limit = form.get("max_" + what.replace(" ", "_"))
-    if limit is not None and value > limit:
-        yield f"{projection.target!r}: {what} {value:,}, limit {limit:,} (rule layer-form)"
+                yield from check_pool(projection.target, (op,), form)
 
 
 def _words(network: Network) -> dict[str, dict[str, int]]:

@@ -1,13 +1,11 @@
 """Words of convolution cores: kernel, neuron and bias memories counted in words, not bits.
 
-Where a chip lists a resource in its rule ``power-of-two-memory``, the address is a concatenation of
-bit fields and every field is padded to whole bits (Speck data sheet; sinabs.backend.dynapcnn):
-K = c 2^(ceil log2(kx ky) + ceil log2 f), N = f 2^(ceil log2 fx + ceil log2 fy).
+Where a chip lists a resource in its rule ``power-of-two-memory``, its address fields are padded;
+the formulas are those of ``nmhw.values.conv_words``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,9 +14,8 @@ from numpy.typing import NDArray
 from nmhw.mappers.grid import map_shape
 from nmhw.mappers.wiring import Wiring
 from nmhw.values.chip import ChipSpec
-from nmhw.values.quantized import QuantizedProjection
-
-WORDS = ("kernel_words", "neuron_words", "bias_words")
+from nmhw.values.conv_words import WORDS, kernel_words, neuron_words
+from nmhw.values.quantized import QuantizedProjection, has_same_kernel
 
 
 def counts_words(chip: ChipSpec) -> bool:
@@ -30,12 +27,7 @@ def count_words(
     wiring: Wiring, chip: ChipSpec, members: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, int]:
     """Return kernel_words, neuron_words and bias_words of a core with ``members``."""
-    padded = {
-        resource
-        for rule in chip.rules
-        if rule.kind == "power-of-two-memory"
-        for resource in rule.parameters.get("resources", ())
-    }
+    padded = chip.padded_resources
     total = dict.fromkeys(WORDS, 0)
     for name, neurons in members.items():
         n_neurons = wiring.sizes[name]
@@ -43,30 +35,32 @@ def count_words(
         channels, pixels = np.divmod(neurons, height * width)
         rows, columns = np.divmod(pixels, width)
         n_channels = int(np.unique(channels).size)
-        total["neuron_words"] += n_channels * _fields(
-            "neuron_words" in padded, int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+        outline = (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)
+        total["neuron_words"] += neuron_words(
+            n_channels, *outline, is_padded="neuron_words" in padded
         )
+        seen: list[QuantizedProjection] = []
         for wires in wiring.incoming[name]:
-            inputs, taps = _kernel(wiring, wires.projection)
-            total["kernel_words"] += inputs * _fields("kernel_words" in padded, taps, n_channels)
+            if any(has_same_kernel(wires.projection, other) for other in seen):
+                continue  # sources that merge share the kernel
+            seen.append(wires.projection)
+            inputs, *taps = _kernel(wiring, wires.projection)
+            total["kernel_words"] += kernel_words(
+                inputs, n_channels, *taps, is_padded="kernel_words" in padded
+            )
         if wiring.network.population(name).v_bias[neurons].any():
             total["bias_words"] += n_channels
     return total
 
 
-def _kernel(wiring: Wiring, projection: QuantizedProjection) -> tuple[int, int]:
-    """Return (input channels, taps per channel) of one output channel's kernel."""
+def _kernel(wiring: Wiring, projection: QuantizedProjection) -> tuple[int, int, int]:
+    """Return (input channels, height, width) of one output channel's kernel."""
     if projection.geometry is not None:
         _, per_group, height, width = projection.weights.shape
-        return per_group, height * width
+        return per_group, height, width
     shape = wiring.network.shapes().get(projection.source, ())
     if projection.pools:
         shape = projection.pools[-1].output_shape
     if len(shape) == 3:
-        return shape[0], math.prod(shape[1:])
-    return wiring.sizes[projection.source], 1
-
-
-def _fields(padded: bool, *fields: int) -> int:
-    """Return how many words a product of address fields spans."""
-    return math.prod(1 << (field - 1).bit_length() if padded else field for field in fields)
+        return shape[0], shape[1], shape[2]
+    return wiring.sizes[projection.source], 1, 1

@@ -48,6 +48,32 @@ def state_bound(kind: str, keep: Ints, bits: int, start: int, drive: int, n_step
     return growing
 
 
+def most_spikes(population: QuantizedPopulation, input_bound: int) -> int:
+    """Return the most spikes that one neuron can make in one step.
+
+    Below the cell's own maximum where what a reset leaves behind is below the threshold: then a
+    step's spikes are bounded by that and the step's largest input.
+
+    Parameters
+    ----------
+    input_bound : int
+        Largest |x| of one step, all shifts applied.
+    """
+    spec, threshold = population.spec, population.threshold
+    if not spec.is_spiking or spec.max_spikes_per_step == 1:
+        return 1
+    follows = spec.state == "int" and not spec.has_current and not spec.reset_delay
+    follows &= spec.reset in ("zero", "subtract") and spec.v_overflow == "saturate"
+    follows &= spec.u_overflow == "saturate" and bool(threshold.size)
+    if not follows or threshold.min() <= 0:
+        return spec.max_spikes_per_step
+    start = np.maximum(threshold, population.v0)
+    if population.v_min is not None:
+        start = np.maximum(start, population.v_min)
+    reached = start + np.maximum(population.u_bias + population.v_bias, 0) + min(input_bound, 2**60)
+    return max(1, min(spec.max_spikes_per_step, int((reached // threshold).max())))
+
+
 def choose_update(population: QuantizedPopulation, input_bound: int, n_steps: int) -> int:
     """Return the UPDATE_* code of the fastest exact form.
 
@@ -62,6 +88,7 @@ def choose_update(population: QuantizedPopulation, input_bound: int, n_steps: in
     simple = (
         (not spec.is_spiking or (spec.reset_delay == 0 and spec.max_spikes_per_step == 1))
         and population.v_min is None
+        and not spec.sum_bits
         and (population.refractory_steps is None or not population.refractory_steps.any())
     )
     if spec.state == "float32":

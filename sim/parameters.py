@@ -100,6 +100,7 @@ def _describe(pop: Ints, population: QuantizedPopulation) -> None:
     pop[f.P_RESET_DELAY] = spec.reset_delay
     pop[f.P_MAX_SPIKES] = spec.max_spikes_per_step
     pop[f.P_HAS_V_MIN] = population.v_min is not None
+    pop[f.P_SUM_BITS] = spec.sum_bits
 
 
 def _fill_float(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError, UsageError
-from nmhw.sim.bounds import choose_update
+from nmhw.sim.bounds import choose_update, most_spikes
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.calls import link, needed_slots
 from nmhw.sim.memory import aligned_zeros
@@ -147,7 +147,7 @@ def allocate(
         Where sums could leave 32 bits, or the spike rings would be too large.
     """
     populations = [program.quantized.population(name) for name in program.populations]
-    most = {p.name: _max_spikes(p) for p in populations}
+    most = _most_spikes(program, populations, multiplicity)
     plan = plan_ports(program, {**multiplicity, **most})
     pops = np.zeros((len(populations), f.P_FIELDS), np.int64)
     sizes = np.array([p.size for p in populations], np.int64)
@@ -217,8 +217,20 @@ def _input_shift(population: QuantizedPopulation) -> int:
     return 0 if population.spec.state == "float32" else population.spec.input_shift
 
 
-def _max_spikes(population: QuantizedPopulation) -> int:
-    return population.spec.max_spikes_per_step if population.spec.is_spiking else 1
+def _most_spikes(
+    program: Program, populations: Sequence[QuantizedPopulation], inputs: Mapping[str, int]
+) -> dict[str, int]:
+    """Return the most spikes per neuron and step of every population, sources first."""
+    most = {p.name: p.spec.max_spikes_per_step if p.spec.is_spiking else 1 for p in populations}
+    for population in populations:
+        bound = 0
+        for k, projection in enumerate(program.projections):
+            if projection.target == population.name:
+                events = {**inputs, **most}[projection.source]
+                summed, shift = int(program.input_bounds[k]) * events, int(program.shifts[k])
+                bound += summed << shift if shift >= 0 else (summed >> -shift) + 1
+        most[population.name] = most_spikes(population, bound << _input_shift(population))
+    return most
 
 
 def _buffer_size(control: Ints, size: RunSize) -> int:

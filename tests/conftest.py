@@ -51,6 +51,12 @@ def crossbar_rules() -> ModuleType:
     return _load_script("crossbar_rules")
 
 
+@pytest.fixture(scope="session")
+def sinabs_vectors() -> ModuleType:
+    """Reader and replay of recorded sinabs runs, for stored (golden) and fresh (live) ones."""
+    return _load_script("sinabs_vectors")
+
+
 def _load_script(name: str) -> ModuleType:
     path = Path(__file__).parent / "golden" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -64,13 +64,7 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
         built, error = quantize_weights(
             projection, grids[k], exponents[k], registers.scale, part, part.delays[k], arithmetic
         )
-        if np.any(projection.weights) and not np.any(built.weights):
-            text = (
-                f"every weight of {projection.name} is rounded to 0 (the threshold is up to "
-                f"{float(part.cell.threshold.max()):.3g}, the weights up to "
-                f"{float(np.abs(projection.weights).max()):.3g} in its unit)"
-            )
-            ledger.note("all-zero-weights", part.name, text, "warning", "check threshold and gain")
+        note_zero_weights(projection, built, part, ledger)
         projections.append(built)
         errors.append(error)
     if arithmetic.lowest_v is not None:
@@ -86,6 +80,19 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     if part.cell.form.is_late_reset:
         projections += feedback_synapses(part, registers, ledger)
     return QuantizedPart(population, tuple(projections), loss, overflow)
+
+
+def note_zero_weights(
+    projection: LoweredProjection, built: QuantizedProjection, part: Part, ledger: Ledger
+) -> None:
+    """Warn where rounding left nothing of a projection."""
+    if np.any(projection.weights) and not np.any(built.weights):
+        text = (
+            f"every weight of {projection.name} is rounded to 0 (the threshold is up to "
+            f"{float(part.cell.threshold.max()):.3g}, the weights up to "
+            f"{float(np.abs(projection.weights).max()):.3g} in its unit)"
+        )
+        ledger.note("all-zero-weights", part.name, text, "warning", "check threshold and gain")
 
 
 def channels(projections: list[LoweredProjection], n: int) -> Ints:
@@ -155,6 +162,7 @@ def build_population(
         reset=form.reset,
         reset_delay=1 if part.reset_delay else 0,
         max_spikes_per_step=form.max_spikes,
+        sum_bits=arithmetic.sum_bits if cell.is_spiking else 0,
     )
     return QuantizedPopulation(
         name=part.name,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nmhw.mappers.quantize.as_convolution import as_convolution, stores_kernels_alone
 from nmhw.mappers.quantize.bias_neuron import (
     build_bias_population,
     note_bias_neuron,
@@ -29,6 +30,7 @@ from nmhw.mappers.quantize.integer import quantize_integer
 from nmhw.mappers.quantize.lower import LoweredProjection
 from nmhw.mappers.quantize.part import Part, QuantizedPart, refuse_extremes
 from nmhw.mappers.quantize.scales import Bounds
+from nmhw.mappers.quantize.speck import quantize_layer
 from nmhw.mappers.quantize.spinnaker2 import quantize_float32
 from nmhw.mappers.quantize.timing import Timing, retime
 from nmhw.mappers.sheet_limits import refuse_sheet
@@ -151,6 +153,7 @@ def _quantize(
     check_recurrent_bias(network, profile, ledger, bias.targets if bias is not None else ())
     timing = retime(network, profile, ledger, bias)
     sizes = network.sizes()
+    shapes = {node.name: node.shape for node in (*network.inputs, *network.populations)}
     spikes = chip.arithmetic.max_spikes_per_step if profile.multi_spike else 1
     names = frozenset(p.name for p in network.projections)
     parts: list[QuantizedPart] = []
@@ -159,6 +162,9 @@ def _quantize(
             lower_projection(p, sizes[p.source], sizes[p.target])
             for p in network.incoming(population.name)
         )
+        if stores_kernels_alone(chip):
+            ends = zip(incoming, network.incoming(population.name), strict=True)
+            incoming = tuple(as_convolution(q, p, shapes[p.source], ledger) for q, p in ends)
         if bias is not None:
             incoming += bias.synapses(population.name)
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
@@ -168,6 +174,8 @@ def _quantize(
             part = replace(part, bounds=_bounds(part, activity.get(population.name), spikes))
         if chip.arithmetic.state == "float32":
             parts.append(quantize_float32(part, profile, ledger))
+        elif chip.arithmetic.family == "speck":
+            parts.append(quantize_layer(part, ledger))
         else:
             parts.append(quantize_integer(part, ledger))
     _note_headroom(original.name, parts, ledger)

@@ -32,6 +32,7 @@ RULE_PARAMETERS: Mapping[str, Mapping[str, type]] = {
     "routing-entries": {"max_entries": int},
     "core-order": {},
     "shared-rows": {"rows": int},
+    "layer-per-core": {},
 }
 
 #: Parameters that a rule of a kind may state on top.
@@ -48,6 +49,7 @@ OPTIONAL_PARAMETERS: Mapping[str, Mapping[str, type]] = {
         "max_output_size": int,
         "max_channels": int,
         "max_input_elements": int,
+        "is_plain": bool,
     },
 }
 

@@ -38,6 +38,7 @@ RULE_KINDS = (
     "routing-entries",
     "core-order",
     "shared-rows",
+    "layer-per-core",
 )
 
 FAMILIES = (
@@ -130,6 +131,7 @@ class ArithmeticModel(Table):
     state: Literal["int", "float32"] = "int"
     u_bits: Bits = 32
     v_bits: Bits = 32
+    sum_bits: Annotated[int, Field(ge=0, le=64)] = 0
     u_overflow: Literal["wrap", "saturate"] = "saturate"
     v_overflow: Literal["wrap", "saturate"] = "saturate"
     input_shift: Annotated[int, Field(ge=0, le=31)] = 0
@@ -179,6 +181,7 @@ class ArithmeticModel(Table):
     inputs: Annotated[
         list[Literal["spikes", "counts", "graded", "current"]], Field(min_length=1)
     ] = ["spikes"]
+    timings: Annotated[list[Literal["steps", "events"]], Field(min_length=1)] = ["steps"]
     citations: dict[str, Text] = {}
 
 

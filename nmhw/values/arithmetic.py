@@ -10,11 +10,13 @@ it; the Numba kernels are its independent twin. One step of a population, all ar
 3.  ``reset_delay == 1``: the spikes of this step are those of the old v, and the reset is applied
     to the old v before step 4.
 4.  membrane: ``v = decay(v) + u + v_bias``, then lower bound ``v_min``, then overflow at
-    ``v_bits``: "saturate" to +-(2^(b-1) - 1), "wrap" as above.
+    ``v_bits`` (``sum_bits``, where the sum of a step is wider than the state): "saturate" to
+    +-(2^(b-1) - 1), "wrap" as above.
 5.  ``reset_delay == 0``: n = 1 where v > threshold (or >=), 0 where refractory; with
     ``max_spikes_per_step`` m > 1: n = number of thresholds v passes, at most m (">":
     ceil(v / threshold) - 1; ">=": floor(v / threshold)).
 6.  reset where n > 0: "zero": 0, "value": v_reset, "subtract": v - n * threshold, "none": v.
+    With ``sum_bits``, v is then at most 2^(v_bits-1) - 1 (downwards ``v_min`` bounds it).
 7.  refractory: after a spike, ``refractory_steps`` steps in which v stays at its reset value (no
     decay, no input) and nothing fires; u runs on.
 
@@ -150,11 +152,14 @@ def step_cell(population: QuantizedPopulation, state: CellState, summed: Ints) -
     v = v + u + population.v_bias
     if population.v_min is not None:
         v = np.maximum(v, population.v_min)
-    v, v_clipped = overflow(v, spec.v_bits, spec.v_overflow)
+    v, v_clipped = overflow(v, spec.sum_bits or spec.v_bits, spec.v_overflow)
     v = np.where(resting, held, v)
     if spec.is_spiking and not spec.reset_delay:
         n = np.where(resting, 0, count_thresholds(v, threshold, spec))
         v = reset_membrane(v, n, threshold, v_reset, spec.reset)
+    if spec.sum_bits:
+        top = (np.int64(1) << (spec.v_bits - 1)) - 1
+        v, v_clipped = np.where(resting, v, np.minimum(v, top)), v_clipped | (v > top)
     is_active = (v_before != 0) | (x != 0) | (population.v_bias != 0) | (population.u_bias != 0)
     if spec.has_current:
         is_active |= u_before != 0

@@ -115,7 +115,7 @@ class RuleSpec:
 
     Kinds: power-of-two-memory, destinations, source-sign, codebook, shared-pair,
     pooled-fan-out, layer-sizes, layer-form, graph, delay-slots, routing-entries, core-order,
-    shared-rows.
+    shared-rows, layer-per-core.
     ``verify`` refuses a chip whose rules it does not know.
     """
 
@@ -138,6 +138,7 @@ class ArithmeticSpec:
         The exact claim, e.g. "bit-exact to the fixed_pt models of lava-nc 0.10.0".
     state : "int" | "float32"
     u_bits, v_bits : widths including sign
+    sum_bits : width of v before the comparison, where the sum of a step is wider (0 = v_bits)
     u_overflow, v_overflow : "wrap" | "saturate"
     input_shift : left shift of the summed weights before they reach the state
     decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "subtract", "float"
@@ -162,6 +163,7 @@ class ArithmeticSpec:
     has_current, initial_v, refractory_max_steps, membrane_readout : capabilities
     max_compartments : compartments that one neuron may be built of
     inputs : subset of ("spikes", "counts", "graded", "current")
+    timings : subset of ("steps", "events"): events = each event is worked off by itself
     """
 
     family: str
@@ -169,6 +171,7 @@ class ArithmeticSpec:
     state: Literal["int", "float32"] = "int"
     u_bits: int = 32
     v_bits: int = 32
+    sum_bits: int = 0
     u_overflow: Literal["wrap", "saturate"] = "saturate"
     v_overflow: Literal["wrap", "saturate"] = "saturate"
     input_shift: int = 0
@@ -204,6 +207,7 @@ class ArithmeticSpec:
     max_compartments: int = 1
     membrane_readout: bool = True
     inputs: tuple[str, ...] = ("spikes",)
+    timings: tuple[str, ...] = ("steps",)
     citations: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -294,6 +298,21 @@ class ChipSpec:
     def n_cores(self) -> int:
         """Number of cores of the whole chip or board."""
         return self.cores_per_chip * self.board.n_chips
+
+    @property
+    def padded_resources(self) -> frozenset[str]:
+        """Budgets in words whose address fields are padded to whole bits."""
+        return frozenset(
+            resource
+            for rule in self.rules
+            if rule.kind == "power-of-two-memory"
+            for resource in rule.parameters.get("resources", ())
+        )
+
+    @property
+    def has_layer_cores(self) -> bool:
+        """Whether a layer takes one whole core and cannot be cut."""
+        return any(rule.kind == "layer-per-core" for rule in self.rules)
 
     def core_spec(self, core: int) -> CoreSpec:
         """Return the group that global core index ``core`` belongs to."""

@@ -23,7 +23,8 @@ Decay = Literal["none", "clear", "mulshift", "shift", "subtract"]
 class CellSpec:
     """The integer (or float32) step of one population as a choice of forms; data in Cell arrays.
 
-    The step itself is written out in ``nmhw.values.arithmetic``.
+    The step itself is written out in ``nmhw.values.arithmetic``. ``sum_bits``: width of the membrane
+    while it is compared with the threshold (0 = ``v_bits``).
     """
 
     state: Literal["int", "float32"] = "int"
@@ -42,6 +43,7 @@ class CellSpec:
     reset: Literal["zero", "value", "subtract", "none"] = "zero"
     reset_delay: Literal[0, 1] = 0
     max_spikes_per_step: int = 1
+    sum_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +170,18 @@ class QuantizedProjection:
     weight_bits: int = 8
     sign_mode: Literal["mixed", "excitatory", "inhibitory"] = "mixed"
     weight_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+
+
+def has_same_kernel(first: QuantizedProjection, second: QuantizedProjection) -> bool:
+    """Whether two convolutions into one layer are the same: their sources merge before it."""
+    ones = (first.geometry, second.geometry)
+    if ones[0] is None or ones[1] is None:
+        return first is second
+    same = all(
+        getattr(ones[0], key) == getattr(ones[1], key)
+        for key in ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
+    )
+    return same and first.shift == second.shift and np.array_equal(first.weights, second.weights)
 
 
 @dataclass(frozen=True, slots=True)

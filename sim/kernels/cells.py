@@ -43,6 +43,7 @@ from nmhw.sim.kernels.fields import (
     P_SIZE,
     P_STATE,
     P_STRICT,
+    P_SUM_BITS,
     P_U_BITS,
     P_U_DECAY,
     P_U_WRAP,
@@ -187,12 +188,17 @@ def _close_over_update_general(stamp: str) -> Any:
                 if pop[P_HAS_V_MIN]:
                     v = max(v, params[G_V_MIN, k])
                 wide = v
-                v = _fit(wide, pop[P_V_BITS], pop[P_V_WRAP])
+                width = pop[P_V_BITS] if pop[P_SUM_BITS] == 0 else pop[P_SUM_BITS]
+                v = _fit(wide, width, pop[P_V_WRAP])
                 hit = hit or v != wide
                 if pop[P_IS_SPIKING] and not late:
                     n = _count_spikes(v, threshold, pop[P_STRICT], most)
                     if n:
                         v = _reset(v, n, threshold, v_reset, kind)
+                if pop[P_SUM_BITS] != 0:
+                    top = (np.int64(1) << (pop[P_V_BITS] - 1)) - 1
+                    hit = hit or v > top
+                    v = min(v, top)
                 v64[k] = v
                 if n:
                     resting[base + j] = rest_steps[base + j]

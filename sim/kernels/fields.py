@@ -75,7 +75,8 @@ P_CLEAR_MASK = 33  # fast: 0 where v is cleared in every step, else -1
 P_STATE_MASK = 34  # fast: -1 where the reset subtracts or does nothing, else 0
 P_THRESHOLD = 35  # fast uniform: fires where v > this
 P_SUBTRACT = 36  # fast uniform: what the reset takes away from the masked v
-P_FIELDS = 37
+P_SUM_BITS = 37  # width of v before the comparison, 0 where it is that of the state
+P_FIELDS = 38
 
 UPDATE_UNIFORM = 0  # int32, one parameter set, overflow impossible
 UPDATE_UNIFORM_CLAMP = 1  # the same with saturation

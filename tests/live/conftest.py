@@ -51,15 +51,26 @@ def ask_script(python: Path, script: Path, question: dict[str, Any]) -> dict[str
     return answer
 
 
+def _asking(name: str) -> Ask:
+    """Return a function that runs a script of ``tests/live/<name>`` in that environment."""
+    reason = why_absent(name)
+    if reason is not None:
+        pytest.skip(f"live oracle {name} ({RECIPES[name]['title']}) is absent: {reason}")
+    folder = Path(__file__).with_name(name)
+    python = LIVE / name / "env" / "bin" / "python"
+    return lambda script, question: ask_script(python, folder / script, question)
+
+
 @pytest.fixture(scope="session")
 def ask_lava() -> Ask:
-    """Return a function that runs a script of ``tests/live/lava`` in the Lava environment."""
-    reason = why_absent("lava")
-    if reason is not None:
-        pytest.skip(f"live oracle lava ({RECIPES['lava']['title']}) is absent: {reason}")
-    folder = Path(__file__).with_name("lava")
-    python = LIVE / "lava" / "env" / "bin" / "python"
-    return lambda script, question: ask_script(python, folder / script, question)
+    """Return a function that runs a script in the Lava environment."""
+    return _asking("lava")
+
+
+@pytest.fixture(scope="session")
+def ask_sinabs() -> Ask:
+    """Return a function that runs a script in the sinabs environment."""
+    return _asking("sinabs")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
