@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.values.chip import ChipSpec
-from nmhw.values.conv_words import WORDS, kernel_words, neuron_words
 from nmhw.values.connectivity import stored_synapses, synapse_counts
+from nmhw.values.conv_words import WORDS, kernel_words, neuron_words
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork
 

@@ -153,7 +153,8 @@ def _quantize(
     check_recurrent_bias(network, profile, ledger, bias.targets if bias is not None else ())
     timing = retime(network, profile, ledger, bias)
     sizes = network.sizes()
-    shapes = {node.name: node.shape for node in (*network.inputs, *network.populations)}
+    shapes = {port.name: port.shape for port in network.inputs}
+    shapes |= {p.name: p.shape for p in network.populations}
     spikes = chip.arithmetic.max_spikes_per_step if profile.multi_spike else 1
     names = frozenset(p.name for p in network.projections)
     parts: list[QuantizedPart] = []

@@ -23,8 +23,8 @@ Decay = Literal["none", "clear", "mulshift", "shift", "subtract"]
 class CellSpec:
     """The integer (or float32) step of one population as a choice of forms; data in Cell arrays.
 
-    The step itself is written out in ``nmhw.values.arithmetic``. ``sum_bits``: width of the membrane
-    while it is compared with the threshold (0 = ``v_bits``).
+    The step itself is written out in ``nmhw.values.arithmetic``. ``sum_bits``: width of the
+    membrane while it is compared with the threshold (0 = ``v_bits``).
     """
 
     state: Literal["int", "float32"] = "int"

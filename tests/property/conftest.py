@@ -56,7 +56,8 @@ def random_spec(r: Rng) -> CellSpec:
         compare=str(r.choice([">", ">="])),  # type: ignore[arg-type]
         reset=str(r.choice(["zero", "value", "subtract", "none"])),  # type: ignore[arg-type]
         reset_delay=0 if simple else int(r.random() < 0.3),  # type: ignore[arg-type]
-        max_spikes_per_step=1 if simple else int(r.choice([1, 1, 4])),
+        max_spikes_per_step=1 if simple else int(r.choice([1, 1, 4, 500])),
+        sum_bits=0 if simple else int(r.choice([0, 0, 32])),
     )
 
 

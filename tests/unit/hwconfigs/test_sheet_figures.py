@@ -201,7 +201,17 @@ ARITHMETIC = {
         "max_extra_delay_steps": 15 - 1,
     },
     "ranc": {"weight_bits": (9,), "v_bits": 9, "threshold_bits": 9, "bias_bits": 9},
-    "speck2e": {"weight_bits": (8,), "v_bits": 16, "resets": ("subtract", "zero")},
+    "speck2e": {
+        "weight_bits": (8,),
+        "weight_min": -128,
+        "weight_max": 127,
+        "v_bits": 16,
+        "lowest_v": -(2**15),
+        "bias_bits": 8,
+        "compares": (">=",),
+        "resets": ("subtract", "zero"),
+        "timings": ("steps", "events"),
+    },
     "xylo-audio2": {"weight_bits": (8,), "v_bits": 16, "max_spikes_per_step": 31},
     "xylo-audio3": {"weight_bits": (8,), "v_bits": 16, "max_spikes_per_step": 31},
     "xylo-imu": {"weight_bits": (8,), "v_bits": 16, "resets": ("subtract",)},
@@ -325,7 +335,7 @@ def test_loihi2_prices_nothing_but_static_power():
 
 
 #: Chips with published figures that also run networks.
-RUNNING = ("loihi2", "odin", "tinyodin")
+RUNNING = ("loihi2", "odin", "speck2e", "speck2f", "tinyodin")
 
 
 @pytest.mark.parametrize("name", [n for n in PUBLISHED if n not in RUNNING])

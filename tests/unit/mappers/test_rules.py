@@ -37,7 +37,7 @@ def mapping(network, chip):
 
 
 def test_an_unknown_rule_is_refused_by_name(network, chip, mapping):
-    for kind in ("graph", "core-order", "moon-phase"):
+    for kind in ("core-order", "moon-phase"):
         (text,) = check(network, chip, mapping, kind)
         assert f"rule {kind!r} that cannot be checked" in text
 

@@ -232,12 +232,15 @@ def test_sums_that_could_leave_32_bits_are_refused(population: Make, network: Ma
 
 
 def test_oversized_spike_rings_are_refused(population: Make, network: Make) -> None:
-    cell = population("p", (4,), CellSpec(max_spikes_per_step=2**29))
     edge = QuantizedProjection("w", "in", "p", "dense", np.ones((4, 4), np.int8), 1)
-    small = network([InputPort("in", (4,))], [cell], [edge])
     given = {"in": SpikeEvents.from_dense(np.ones((1, 2, 4), np.int64))}
+    cell = population("p", (4,), CellSpec(max_spikes_per_step=2**29, reset="none"))
+    grows = network([InputPort("in", (4,))], [cell], [edge])
     with pytest.raises(UnsupportedError, match=r"p: .*spike rings"):
-        run_program(build_program(small), given, n_steps=2)
+        run_program(build_program(grows), given, n_steps=2)
+    cell = population("p", (4,), CellSpec(max_spikes_per_step=2**29))
+    bounded = network([InputPort("in", (4,))], [cell], [edge])
+    assert run_program(build_program(bounded), given, n_steps=2).spike_totals["p"].size == 4
 
 
 def test_an_unknown_probe_is_refused(two_layers: QuantizedNetwork, events: SpikeEvents) -> None:
