@@ -60,7 +60,7 @@ class GreedyMapper:
         impossible = find_impossible(wiring, chip)
         if impossible:
             raise refuse(wiring, chip, impossible)
-        if chip.has_layer_cores:
+        if chip.has_rule("layer-per-core"):
             loads, cores = place_layers(wiring, chip)
             traffic = count_traffic(loads, wiring.sizes, weights)
         else:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nmhw.mappers.rule_counts import recount_words
 from nmhw.values.chip import RESOURCES, ChipSpec, EncodingSpec
 from nmhw.values.connectivity import pooled_map, synapse_counts
-from nmhw.values.conv_words import WORDS
+from nmhw.values.conv_words import WORDS, padded_resources
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 
@@ -151,7 +151,7 @@ class Recount:
             for name in WORDS
             if any(name in {**g.budget, **g.soft_budget} for g in self.chip.cores)
         ]
-        padded = self.chip.padded_resources
+        padded = padded_resources(self.chip)
         for core in self.mapping.cores if limited else ():
             words = recount_words(self.quantized, self.mapping, core, padded)
             for name in limited:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nmhw.mappers.grid import map_shape
 from nmhw.mappers.wiring import Wiring
 from nmhw.values.chip import ChipSpec
-from nmhw.values.conv_words import WORDS, kernel_words, neuron_words
+from nmhw.values.conv_words import WORDS, kernel_words, neuron_words, padded_resources
 from nmhw.values.quantized import QuantizedProjection, has_same_kernel
 
 
@@ -27,7 +27,7 @@ def count_words(
     wiring: Wiring, chip: ChipSpec, members: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, int]:
     """Return kernel_words, neuron_words and bias_words of a core with ``members``."""
-    padded = chip.padded_resources
+    padded = padded_resources(chip)
     total = dict.fromkeys(WORDS, 0)
     for name, neurons in members.items():
         n_neurons = wiring.sizes[name]

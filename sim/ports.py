@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
+from nmhw.sim.bounds import most_spikes
 from nmhw.sim.conv_segments import AccumulatorWindow
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.program import ALIGNMENT, Program
+from nmhw.values.quantized import QuantizedPopulation
 
 Ints = NDArray[np.int64]
 
@@ -82,6 +84,27 @@ def plan_ports(program: Program, multiplicity: Mapping[str, int]) -> PortPlan:
         all_ports.append(tuple(ports.values()) or (Port(0, None, False, []),))
         bounds.append(total)
     return PortPlan(tuple(all_ports), tuple(bounds))
+
+
+def input_shift(population: QuantizedPopulation) -> int:
+    """Return the left shift of a population's whole input."""
+    return 0 if population.spec.state == "float32" else population.spec.input_shift
+
+
+def bound_spikes(
+    program: Program, populations: Sequence[QuantizedPopulation], inputs: Mapping[str, int]
+) -> dict[str, int]:
+    """Return the most spikes per neuron and step of every population, sources first."""
+    most = {p.name: p.spec.max_spikes_per_step if p.spec.is_spiking else 1 for p in populations}
+    for population in populations:
+        bound = 0
+        for k, projection in enumerate(program.projections):
+            if projection.target == population.name:
+                events = {**inputs, **most}[projection.source]
+                summed, shift = int(program.input_bounds[k]) * events, int(program.shifts[k])
+                bound += summed << shift if shift >= 0 else (summed >> -shift) + 1
+        most[population.name] = most_spikes(population, bound << input_shift(population))
+    return most
 
 
 def with_primary(ports: tuple[Port, ...]) -> tuple[Port, ...]:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError, UsageError
-from nmhw.sim.bounds import choose_update, most_spikes
+from nmhw.sim.bounds import choose_update
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.calls import link, needed_slots
 from nmhw.sim.memory import aligned_zeros
 from nmhw.sim.parameters import fill_parameters
-from nmhw.sim.ports import PortPlan, plan_ports, port_row, with_primary
+from nmhw.sim.ports import PortPlan, bound_spikes, input_shift, plan_ports, port_row, with_primary
 from nmhw.sim.program import ALIGNMENT, Program
 from nmhw.values.probe import Probe
 from nmhw.values.quantized import QuantizedPopulation
@@ -147,7 +147,7 @@ def allocate(
         Where sums could leave 32 bits, or the spike rings would be too large.
     """
     populations = [program.quantized.population(name) for name in program.populations]
-    most = _most_spikes(program, populations, multiplicity)
+    most = bound_spikes(program, populations, multiplicity)
     plan = plan_ports(program, {**multiplicity, **most})
     pops = np.zeros((len(populations), f.P_FIELDS), np.int64)
     sizes = np.array([p.size for p in populations], np.int64)
@@ -157,7 +157,7 @@ def allocate(
     n_total = int(padded.sum())
     steps = size.n_rows if size.is_continuous else size.n_steps
     for pop, population, bound in zip(pops, populations, plan.input_bounds, strict=True):
-        shifted = bound << _input_shift(population)
+        shifted = bound << input_shift(population)
         pop[f.P_UPDATE] = choose_update(population, shifted, steps)
     order = _place_orders(program, pops)
     projections, ports, widths = _place_ports(program, plan, pops)
@@ -213,26 +213,6 @@ def allocate(
     )
 
 
-def _input_shift(population: QuantizedPopulation) -> int:
-    return 0 if population.spec.state == "float32" else population.spec.input_shift
-
-
-def _most_spikes(
-    program: Program, populations: Sequence[QuantizedPopulation], inputs: Mapping[str, int]
-) -> dict[str, int]:
-    """Return the most spikes per neuron and step of every population, sources first."""
-    most = {p.name: p.spec.max_spikes_per_step if p.spec.is_spiking else 1 for p in populations}
-    for population in populations:
-        bound = 0
-        for k, projection in enumerate(program.projections):
-            if projection.target == population.name:
-                events = {**inputs, **most}[projection.source]
-                summed, shift = int(program.input_bounds[k]) * events, int(program.shifts[k])
-                bound += summed << shift if shift >= 0 else (summed >> -shift) + 1
-        most[population.name] = most_spikes(population, bound << _input_shift(population))
-    return most
-
-
 def _buffer_size(control: Ints, size: RunSize) -> int:
     """Return events to buffer: at least one step, at most all of them, else a few million."""
     reserve = int(control[f.C_RESERVE])
@@ -262,7 +242,7 @@ def _place_ports(
     for index, (pop, ports) in enumerate(zip(pops, plan.ports, strict=True)):
         name = program.populations[index]
         n, relative = int(pop[f.P_SIZE]), 0
-        pop[f.P_SHIFT] = _input_shift(program.quantized.population(name))
+        pop[f.P_SHIFT] = input_shift(program.quantized.population(name))
         if pop[f.P_UPDATE] in FAST_FORMS:
             ports = with_primary(ports)
             relative = ports[0].shift

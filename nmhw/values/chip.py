@@ -299,20 +299,9 @@ class ChipSpec:
         """Number of cores of the whole chip or board."""
         return self.cores_per_chip * self.board.n_chips
 
-    @property
-    def padded_resources(self) -> frozenset[str]:
-        """Budgets in words whose address fields are padded to whole bits."""
-        return frozenset(
-            resource
-            for rule in self.rules
-            if rule.kind == "power-of-two-memory"
-            for resource in rule.parameters.get("resources", ())
-        )
-
-    @property
-    def has_layer_cores(self) -> bool:
-        """Whether a layer takes one whole core and cannot be cut."""
-        return any(rule.kind == "layer-per-core" for rule in self.rules)
+    def has_rule(self, kind: str) -> bool:
+        """Return whether a rule of this kind restricts mappings."""
+        return any(rule.kind == kind for rule in self.rules)
 
     def core_spec(self, core: int) -> CoreSpec:
         """Return the group that global core index ``core`` belongs to."""

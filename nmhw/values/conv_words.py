@@ -12,8 +12,20 @@ the chip's overview page states the neuron memory without rounding, the code rou
 
 from __future__ import annotations
 
+from nmhw.values.chip import ChipSpec
+
 #: Resources of a core that are counted in words.
 WORDS = ("kernel_words", "neuron_words", "bias_words")
+
+
+def padded_resources(chip: ChipSpec) -> frozenset[str]:
+    """Return the resources in words whose address fields the chip pads to whole bits."""
+    return frozenset(
+        resource
+        for rule in chip.rules
+        if rule.kind == "power-of-two-memory"
+        for resource in rule.parameters.get("resources", ())
+    )
 
 
 def padded(n: int) -> int:
