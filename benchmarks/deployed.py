@@ -10,7 +10,8 @@ from workloads import Workload
 
 import nmhw
 from nmhw.mappers.quantize import make_explicit
-from nmhw.sim.engine import EngineOutput, run_program
+from nmhw.sim.engine import run_program
+from nmhw.sim.engine_output import EngineOutput
 from nmhw.sim.program import Program, build_program
 from nmhw.values.chip import ChipSpec
 from nmhw.values.connectivity import synapse_counts

@@ -29,6 +29,7 @@ def run_backend(
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
     kept: dict[str, Any] | None = None,
+    threads: int | None = None,
 ) -> RunResult:
     """Execute on the backend called ``backend``; see ``nmhw.sim.chip_run.run_chip``.
 
@@ -40,6 +41,8 @@ def run_backend(
     kept : dict, optional
         Where tables of the network and its mapping are kept for the next run with both; that
         makes the network's arrays read-only.
+    threads : int, optional
+        Of the numba backend; the result does not depend on it.
 
     Raises
     ------
@@ -61,6 +64,7 @@ def run_backend(
             keep_spikes=keep_spikes,
             continuous=continuous,
             progress=_in_samples(progress, inputs),
+            threads=threads,
             program=program,
             fan_out=fan_out,
         )

@@ -10,11 +10,11 @@ import numpy as np
 
 from nmhw.errors import InputError
 from nmhw.sim.counters import count_events
-from nmhw.sim.engine import run_program
 from nmhw.sim.event_input import count_samples, fit_steps
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.program import Program, build_program
 from nmhw.sim.step_counter import StepCounter
+from nmhw.sim.threads import run_samples
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.mapping import Mapping as CoreMapping
@@ -36,6 +36,7 @@ def run_chip(
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
     per_step: bool = True,
+    threads: int | None = None,
     program: Program | None = None,
     fan_out: FanOut | None = None,
 ) -> RunResult:
@@ -48,6 +49,8 @@ def run_chip(
         are simulated.
     per_step : bool
         Also count per step and core, while that stays small enough (``MAX_STEP_CELLS``).
+    threads : int, optional
+        Samples run in so many threads; default: one per processor where it pays.
     program, fan_out : optional
         ``build_program(quantized)`` and ``build_fan_out(quantized, mapping)``, to use them again.
 
@@ -73,12 +76,13 @@ def run_chip(
         step_counter = StepCounter(
             quantized, fan_out, n_samples=n_samples, n_steps=total, continuous=continuous
         )
-    output = run_program(
+    output = run_samples(
         build_program(quantized) if program is None else program,
         cut,
         n_steps=total,
         n_samples=n_samples,
         probes=probes,
+        threads=threads,
         keep_spikes=keep_spikes,
         continuous=continuous,
         progress=progress,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.engine import EngineOutput
+from nmhw.sim.engine_output import EngineOutput
 from nmhw.sim.event_input import fit_steps
 from nmhw.sim.fanout import FanOut
 from nmhw.sim.kernels.count import count_sources

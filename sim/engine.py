@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.sim.engine_output import EngineOutput, EventArrays, EventChunk
 from nmhw.sim.event_input import InputTable, fit_steps, input_table
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
 from nmhw.sim.program import ALIGNMENT, Program
-from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace, borrow_workspace, return_workspace
+from nmhw.sim.spare import borrow_workspace, return_workspace
+from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace
 from nmhw.values.arithmetic import CellState
 from nmhw.values.events import SpikeEvents
 from nmhw.values.probe import Probe
 from nmhw.values.result import ProbeData
 
 Ints = NDArray[np.int64]
-EventArrays = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
 #: Wall time one call of the kernel aims at: short enough for progress and for Ctrl-C.
 CHUNK_S = 0.1
@@ -33,57 +33,6 @@ INDEX_POOLS = ("targets", "pointers", "table", "segments", "pool_pointers", "poo
 
 #: Rows of the first call, before the speed is known.
 FIRST_CHUNK = 256
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EventChunk:
-    """Spikes of consecutive rows (row = sample x n_steps + step), author's indices, sorted.
-
-    Attributes
-    ----------
-    first_row, end_row : int
-    n_steps : int
-        Simulated steps per sample.
-    events : mapping of population to (sample, step, index), int32
-    """
-
-    first_row: int
-    end_row: int
-    n_steps: int
-    events: Mapping[str, EventArrays]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EngineOutput:
-    """Everything a run produces; arrays in the author's order.
-
-    Attributes
-    ----------
-    spikes : input or population -> SpikeEvents over all simulated steps
-    dropped : populations whose spikes were not kept (over ``keep_spikes``; outputs always are)
-    probes : (population, variable) -> ProbeData
-    states : population -> CellState after the last step
-    spike_totals : population -> (n,) int64, over all samples and steps
-    undelivered : population -> (d, n) int64
-        Row k: spikes emitted k steps before the end of a sample, whose delivery over a delay
-        above k fell behind the end (d = longest outgoing delay).
-    step_counts : population -> (n_samples, n_steps) int32 spikes
-    active_updates : population -> (n,) int64
-        Steps in which the neuron had state, input or bias (zeros unless counted).
-    saturations : population -> int
-    core_active : (n_samples * n_steps, n_columns) int32 or None
-    """
-
-    spikes: Mapping[str, SpikeEvents]
-    dropped: tuple[str, ...]
-    probes: Mapping[tuple[str, str], ProbeData]
-    states: Mapping[str, CellState]
-    spike_totals: Mapping[str, Ints]
-    undelivered: Mapping[str, Ints]
-    step_counts: Mapping[str, NDArray[np.int32]]
-    active_updates: Mapping[str, Ints]
-    saturations: Mapping[str, int]
-    core_active: NDArray[np.int32] | None
 
 
 def run_program(
@@ -99,6 +48,7 @@ def run_program(
     count_active: bool = True,
     core_columns: Mapping[str, Ints] | None = None,
     on_chunk: Callable[[EventChunk], None] | None = None,
+    first_sample: int = 0,
 ) -> EngineOutput:
     """Run ``n_steps`` steps (drain included) of every sample.
 
@@ -119,6 +69,8 @@ def run_program(
         Column of every neuron's core: counts active updates per row and column.
     on_chunk : callable, optional
         Gets all spikes in order, also those that are not kept.
+    first_sample : int
+        Number of the first sample in the events that are returned.
 
     Raises
     ------
@@ -134,7 +86,7 @@ def run_program(
     core_table = _core_table(space, core_columns)
     space.control[f.C_COUNT_ACTIVE] = count_active or core_columns is not None
     space.control[f.C_CORE_STEPS] = core_columns is not None
-    recorder = _Recorder(program, keep_spikes, on_chunk)
+    recorder = _Recorder(program, keep_spikes, on_chunk, first_sample)
     _run_rows(space, table, core_table, recorder, progress)
     core_active = core_table[1] if core_columns is not None else None
     output = _collect(space, inputs, recorder, probes, core_active)
@@ -146,9 +98,14 @@ class _Recorder:
     """Gathers exported events chunk by chunk, up to a limit."""
 
     def __init__(
-        self, program: Program, limit: int, on_chunk: Callable[[EventChunk], None] | None
+        self,
+        program: Program,
+        limit: int,
+        on_chunk: Callable[[EventChunk], None] | None,
+        first_sample: int,
     ) -> None:
         self.program = program
+        self.first_sample = first_sample
         self.limit = limit
         self.on_chunk = on_chunk
         self.n_kept = 0
@@ -161,8 +118,13 @@ class _Recorder:
         first_row, self.next_row = self.next_row, end_row
         events = _export(space, first_row, end_row)
         space.control[f.C_EVENTS] = 0
+        if self.first_sample:
+            for sample, _, _ in events.values():
+                sample += np.int32(self.first_sample)
         if self.on_chunk is not None:
-            self.on_chunk(EventChunk(first_row, end_row, space.size.n_steps, events))
+            n_steps = space.size.n_steps
+            before = self.first_sample * n_steps
+            self.on_chunk(EventChunk(before + first_row, before + end_row, n_steps, events))
         self.n_kept += sum(arrays[2].size for arrays in events.values())
         if self.n_kept > self.limit and not self.dropped:
             outputs = {name for port in self.program.quantized.outputs for name in port.sources}

@@ -53,7 +53,7 @@ class Program:
     max_rows : int
         Most pooled events that one event of a source makes.
     spare : list
-        At most one workspace of an earlier run, to be used again by ``workspace.borrow``.
+        Workspaces of earlier runs, to be used again by ``workspace.borrow_workspace``.
     """
 
     quantized: QuantizedNetwork

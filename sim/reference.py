@@ -137,7 +137,8 @@ def _update_order(quantized: QuantizedNetwork) -> list[str]:
         ready = [name for name, sources in waits.items() if not sources & waits.keys()]
         if not ready:
             raise UnsupportedError(
-                "a cycle without delay cannot be simulated", got=sorted(waits),
+                "a cycle without delay cannot be simulated",
+                got=sorted(waits),
                 rule="sim.delay-free-cycle",
             )
         order += ready

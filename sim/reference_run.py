@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.sim.counters import count_events
-from nmhw.sim.engine import EngineOutput, EventChunk
+from nmhw.sim.engine_output import EngineOutput, EventChunk
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.reference import ReferenceOutput, run_reference
 from nmhw.sim.step_counter import StepCounter

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.engine import EngineOutput, EventChunk
+from nmhw.sim.engine_output import EngineOutput, EventChunk
 from nmhw.sim.event_input import fit_steps
 from nmhw.sim.fanout import EventArrays, FanOut
 from nmhw.sim.kernels.count import count_classes, count_dense_fan_out, count_home

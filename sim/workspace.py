@@ -25,8 +25,6 @@ Ints = NDArray[np.int64]
 #: Most spikes (4 bytes each) that the rings of one program may hold.
 MAX_RING = 2**30
 
-#: Largest buffers that are kept for the next run.
-MAX_SPARE_BYTES = 2**28
 
 #: Forms that read one int32 (or int16) accumulator in place.
 FAST_FORMS = (
@@ -92,39 +90,6 @@ class Workspace:
         """Return where population ``index`` sits in the pools per neuron."""
         base = int(self.pops[index, f.P_BASE])
         return slice(base, base + int(self.pops[index, f.P_SIZE]))
-
-
-def borrow_workspace(
-    program: Program,
-    size: RunSize,
-    *,
-    multiplicity: Mapping[str, int],
-    probes: Sequence[Probe] = (),
-) -> Workspace:
-    """Return the program's spare workspace, cleared, if it fits this run; else a new one.
-
-    A short run takes as long as allocating and touching its arrays. See ``allocate``.
-    """
-    wanted = (size, dict(multiplicity), tuple(probes))
-    try:
-        key, space = program.spare.pop()
-    except IndexError:
-        return allocate(program, size, multiplicity=multiplicity, probes=probes)
-    if key != wanted:
-        return allocate(program, size, multiplicity=multiplicity, probes=probes)
-    found: Workspace = space
-    found.control[f.C_ROW] = found.control[f.C_EVENTS] = 0
-    for array in (found.totals, found.late, found.saturations, found.outs[3]):
-        array[:] = 0
-    return found
-
-
-def return_workspace(
-    space: Workspace, *, multiplicity: Mapping[str, int], probes: Sequence[Probe] = ()
-) -> None:
-    """Keep a workspace for the next run, unless it is large; nothing may refer to it any more."""
-    if space.events.nbytes + space.probe_int.nbytes + space.totals.nbytes <= MAX_SPARE_BYTES:
-        space.program.spare[:] = [((space.size, dict(multiplicity), tuple(probes)), space)]
 
 
 def allocate(

@@ -99,6 +99,7 @@ class Deployment:
         metric: Metric = "accuracy",
         keep_spikes: int = 10**8,
         progress: Progress | None = None,
+        threads: int | None = None,
     ) -> Run:
         """Execute in the chip's integers and price the result.
 
@@ -129,6 +130,8 @@ class Deployment:
         keep_spikes : int
             Beyond so many events, only those of the outputs are kept (counts stay complete).
         progress : callable(samples done, samples in all)
+        threads : int, optional
+            Default: one per processor where the run is long enough; results do not depend on it.
 
         Raises
         ------
@@ -162,6 +165,7 @@ class Deployment:
             metric=metric,
             keep_spikes=keep_spikes,
             progress=progress,
+            threads=threads,
         )
         return execute(self, x, labels, options)
 

@@ -56,6 +56,7 @@ class RunOptions:
     metric: Metric = "accuracy"
     keep_spikes: int = 10**8
     progress: Progress | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +151,7 @@ def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunRe
         spread_inputs(plan.prepared.events, deployed.quantized),
         probes=plan.probes,
         keep_spikes=options.keep_spikes,
+        threads=options.threads,
         continuous=options.continuous,
         progress=options.progress,
         kept=deployed.kept,

@@ -28,11 +28,12 @@ _CHIP_ONLY = {
     "allow": "--allow",
     "output": "--output",
     "keep_spikes": "--keep-spikes",
+    "threads": "--threads",
     "readout_on_host": "--readout-on-host",
     "compare_float": "--no-float",
 }
 _PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "metric", "continuous")
-_CHIP_PASSED_ON = ("pace", "costs", "keep_spikes", "readout_on_host", "compare_float")
+_CHIP_PASSED_ON = ("pace", "costs", "keep_spikes", "threads", "readout_on_host", "compare_float")
 
 
 @click.command("run")
@@ -61,6 +62,10 @@ _CHIP_PASSED_ON = ("pace", "costs", "keep_spikes", "readout_on_host", "compare_f
 @click.option(
     "--keep-spikes", type=click.IntRange(0), default=10**8, metavar="N",
     help="Beyond N spikes keep only those of the outputs.  [default: 1e8]",
+)  # fmt: skip
+@click.option(
+    "--threads", type=click.IntRange(1), metavar="N",
+    help="Threads of the simulator; results do not depend on it.  [default: one per processor]",
 )  # fmt: skip
 @output_options
 def command(**options: Any) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmhw.sim.engine import EngineOutput, run_program
+from nmhw.sim.engine import run_program
+from nmhw.sim.engine_output import EngineOutput
 from nmhw.sim.program import build_program
 from nmhw.sim.reference import ReferenceOutput, run_reference
 from nmhw.values.probe import Probe

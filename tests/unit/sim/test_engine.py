@@ -10,7 +10,8 @@ import pytest
 
 from nmhw.errors import InputError, UnsupportedError, UsageError
 from nmhw.sim import engine, workspace
-from nmhw.sim.engine import EngineOutput, EventChunk, run_program
+from nmhw.sim.engine import run_program
+from nmhw.sim.engine_output import EngineOutput, EventChunk
 from nmhw.sim.program import build_program
 from nmhw.sim.reference import run_reference
 from nmhw.values.events import SpikeEvents
