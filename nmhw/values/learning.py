@@ -94,6 +94,14 @@ class RuleSpec:
         Paper, DOI.
     is_reconstruction : bool
         The equations are our reading; the source's own text was not available.
+    needs_surrogate : bool
+        A surrogate derivative per target and step.
+    products : int
+        Multiply-accumulates per synapse and update.
+    random_words : int
+        Random words per step (rounding of traces), besides those of the weights.
+    epoch_steps : int
+        Steps between two "on_epoch".
     """
 
     name: str
@@ -109,6 +117,10 @@ class RuleSpec:
     needs_reverse_pass: bool = False
     source: str = ""
     is_reconstruction: bool = False
+    needs_surrogate: bool = False
+    products: int = 1
+    random_words: int = 0
+    epoch_steps: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Experiments that show a local rule learning, each against a control."""

@@ -1,0 +1,291 @@
+"""LocalEngine: runs a small network step by step, calls the rules, applies and counts.
+
+One step: every layer takes its sources' outputs of this step (recurrent ones: of the step before),
+the teacher gives third factors, then every layer with a rule runs its triggers in
+``TRIGGER_ORDER``. Rules see weights as they were written by the triggers before.
+
+What is counted, per layer (``OPERATIONS``): a synop per stored weight of a source that is not
+zero; a neuron update per target and step; a spike per spike; a trace update per word of rule state
+that is not zero after a step; a surrogate per target and step where the spec needs one; an error
+event per target (one if the factor is global) and step with a third factor; a propagation MAC per
+feedback weight used; an error packet per signal that is broadcast; ``spec.products`` MACs per
+synapse of every returned block. Reads, writes and random words are the WeightStore's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.errors import UsageError
+from nmhw.sim.learning.local.block_store import BlockStore
+from nmhw.sim.learning.local.layer import (
+    LocalLayer,
+    new_population,
+    reset_population,
+    softmax,
+    step_population,
+    surrogate,
+)
+from nmhw.sim.learning.local.rule import TRIGGER_ORDER, Activity, Floats
+from nmhw.sim.learning.local.update_check import check_state, check_update
+from nmhw.values.learning import OPERATION_INDEX, OPERATIONS, OperationCounts, WeightFormat
+from nmhw.values.rng import stream
+
+#: Called after the forward step: (engine, step) -> a third factor per layer, None where none.
+Teacher = Callable[["LocalEngine", int], "Sequence[Any]"]
+_K = OPERATION_INDEX
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleOutcome:
+    """What one sample did, per layer.
+
+    Attributes
+    ----------
+    n_spikes : tuple of (n_out,) float64
+        Sum of outputs over the sample (spike counts of spiking layers).
+    outputs : tuple of (n_steps, n_out) float64
+    """
+
+    n_spikes: tuple[Floats, ...]
+    outputs: tuple[Floats, ...]
+
+
+class LocalEngine:
+    """A chain of dense layers with local rules.
+
+    Parameters
+    ----------
+    layers : sequence of LocalLayer
+    weights : sequence of (n_in, n_out) float64
+    weight_format : WeightFormat
+        Or one per layer.
+    learning_rate : float
+    seed : int
+        Of stochastic rounding and of noise for trace rounding.
+    use_compiled : bool
+        Call the rules' Numba functions where they have one.
+    """
+
+    def __init__(
+        self, layers: Sequence[LocalLayer], weights: Sequence[Floats],
+        weight_format: WeightFormat | Sequence[WeightFormat], *, learning_rate: float = 1.0,
+        seed: int = 0, use_compiled: bool = False,
+    ) -> None:  # fmt: skip
+        _check_chain(layers, weights)
+        self.layers = tuple(layers)
+        formats = (
+            [weight_format] * len(self.layers)
+            if isinstance(weight_format, WeightFormat)
+            else list(weight_format)
+        )
+        self.learning_rate = learning_rate
+        self.stores = [
+            BlockStore(w, f, seed, layer.name)
+            for w, f, layer in zip(weights, formats, self.layers, strict=True)
+        ]
+        self.populations = [new_population(layer) for layer in self.layers]
+        for k, layer in enumerate(self.layers):
+            if layer.is_recurrent:
+                self.populations[k] = self.populations[k - 1]
+        self._noise = [stream(seed, "learning.local", layer.name) for layer in self.layers]
+        self._handlers = [_handlers(layer, use_compiled) for layer in self.layers]
+        self._counts = np.zeros((len(self.layers), len(OPERATIONS)), np.int64)
+        self._n_samples = 0
+        self._traces: list[Any] = [() for _ in self.layers]
+        self.reset()
+
+    @property
+    def weights(self) -> list[Floats]:
+        """Weights as stored, one array per layer; not to be changed."""
+        return [store.weights for store in self.stores]
+
+    @property
+    def counts(self) -> OperationCounts:
+        """Operations since the engine was made."""
+        values = self._counts.copy()
+        for k, store in enumerate(self.stores):
+            for name, n in store.counts().items():
+                values[k, _K[name]] = n
+        return OperationCounts(tuple(f.name for f in self.layers), values, self._n_samples)
+
+    def reset(self) -> None:
+        """Bring membranes and traces to rest; weights and threshold adaptation stay."""
+        for population in self.populations:
+            reset_population(population)
+        self._traces = [
+            () if layer.rule is None else layer.rule.initial_state(layer.n_in, layer.n_out)
+            for layer in self.layers
+        ]
+        for layer, traces in zip(self.layers, self._traces, strict=True):
+            if layer.rule is not None:
+                check_state(layer.rule, traces, layer.n_in, layer.n_out)
+
+    def softmax(self, k: int) -> Floats:
+        """Return the softmax of a layer's membranes; its exponentials are counted."""
+        self._counts[k, _K["exponential"]] += self.layers[k].n_out
+        return softmax(self.populations[k].v)
+
+    def run(
+        self, inputs: NDArray[Any], teacher: Teacher | None = None, *, learn: bool = True,
+        forced: Sequence[NDArray[Any] | None] | None = None, keep_state: bool = False,
+    ) -> SampleOutcome:  # fmt: skip
+        """Run one sample.
+
+        Parameters
+        ----------
+        inputs : (n_steps, n_in) array
+            Spikes (0, 1) or graded values.
+        teacher : callable, optional
+        learn : bool
+            False: forward only; nothing else is counted.
+        forced : sequence of (n_steps, n_out) or None, optional
+            Spikes that layers emit whatever their membranes say.
+        keep_state : bool
+            Go on from the state that the last sample left (traces and membranes).
+        """
+        inputs = np.asarray(inputs, np.float64)
+        if inputs.ndim != 2 or inputs.shape[1] != self.layers[0].n_in:
+            limit = f"(steps, {self.layers[0].n_in})"
+            raise UsageError("inputs of one sample", got=inputs.shape, limit=limit)
+        if not keep_state:
+            self.reset()
+        n_steps = len(inputs)
+        outputs = tuple(np.zeros((n_steps, layer.n_out)) for layer in self.layers)
+        for step in range(n_steps):
+            sources = self._forward(inputs[step], step, forced)
+            for k, population in enumerate(self.populations):
+                outputs[k][step] = population.output
+            if learn:
+                signals = teacher(self, step) if teacher else [None] * len(self.layers)
+                for k, signal in enumerate(signals):
+                    if self.layers[k].rule is not None:
+                        self._learn(k, sources[k], signal, step, n_steps)
+        self._n_samples += 1
+        return SampleOutcome(tuple(o.sum(axis=0) for o in outputs), outputs)
+
+    def _forward(self, arriving: Floats, step: int, forced: Any) -> list[Floats]:
+        """Run every layer once; return what arrived at each."""
+        sources: list[Floats] = []
+        k = 0
+        while k < len(self.layers):
+            layer, population = self.layers[k], self.populations[k]
+            current = self._read(k, arriving)
+            sources.append(arriving)
+            width = 1
+            if k + 1 < len(self.layers) and self.layers[k + 1].is_recurrent:
+                own = population.output.copy()
+                current = current + self._read(k + 1, own)
+                sources.append(own)
+                width = 2
+            fixed = forced[k] if forced is not None else None
+            step_population(layer, population, current, None if fixed is None else fixed[step])
+            self._counts[k, _K["neuron_update"]] += layer.n_out
+            if layer.neuron.kind == "lif":
+                self._counts[k, _K["spike"]] += np.count_nonzero(population.output)
+            elif layer.neuron.kind == "softmax":
+                self._counts[k, _K["exponential"]] += layer.n_out
+            arriving = population.output.copy()
+            k += width
+        return sources
+
+    def _read(self, k: int, arriving: Floats) -> Floats:
+        rows = np.flatnonzero(arriving)
+        self._counts[k, _K["synop"]] += rows.size * self.layers[k].n_out
+        return arriving[rows] @ self.stores[k].weights[rows]
+
+    def _learn(self, k: int, arriving: Floats, signal: Any, step: int, n_steps: int) -> None:
+        layer, rule = self.layers[k], self.layers[k].rule
+        assert rule is not None
+        spec, population, traces = rule.spec, self.populations[k], self._traces[k]
+        error = self._third_factor(k, signal)
+        psi = np.zeros(layer.n_out)
+        if spec.needs_surrogate:
+            psi = surrogate(layer.neuron, population)
+            self._counts[k, _K["surrogate"]] += layer.n_out
+        self._counts[k, _K["random_word"]] += spec.random_words
+        a = Activity(
+            arriving, population.output, population.peak, population.theta, psi, error,
+            self.stores[k].weights, self._noise[k].random(spec.random_words),
+            self.learning_rate * layer.rate, self.stores[k].scale, step, n_steps,
+        )  # fmt: skip
+        due = _due(a, spec.epoch_steps)
+        for trigger, handler in self._handlers[k]:
+            if not due[trigger]:
+                continue
+            update = handler(a, traces)
+            if trigger == "on_step":
+                words = sum(np.count_nonzero(trace) for trace in traces)
+                self._counts[k, _K["trace_update"]] += words
+            if update is not None and check_update(rule, trigger, update, a):
+                n = update[0].size * update[1].size
+                self._counts[k, _K["gradient_mac"]] += n * spec.products
+                self.stores[k].apply(*update)
+
+    def _third_factor(self, k: int, signal: Any) -> Floats:
+        """Return the third factor of every target, and count what it takes to bring it there."""
+        layer, error = self.layers[k], np.zeros(self.layers[k].n_out)
+        if signal is None:
+            return error
+        values = np.atleast_1d(np.asarray(signal, np.float64))
+        matrix, counts = layer.feedback_weights, self._counts[k]
+        if matrix is None:
+            error[:] = values
+        else:
+            if layer.feedback == "readout":
+                active = np.flatnonzero(self.populations[k].output)
+                counts[_K["propagation_mac"]] += active.size * len(matrix)
+                values = matrix[:, active] @ self.populations[k].output[active] - values
+            used = np.flatnonzero(values)
+            error[:] = values[used] @ matrix[used]
+            counts[_K["propagation_mac"]] += used.size * layer.n_out
+        counts[_K["error_packet"]] += np.count_nonzero(values)
+        is_global = layer.rule is not None and layer.rule.spec.third_factor == "global"
+        n_events = np.count_nonzero(error)
+        counts[_K["error_event"]] += min(1, n_events) if is_global else n_events
+        return error
+
+
+def _handlers(layer: LocalLayer, use_compiled: bool) -> list[tuple[str, Callable[..., Any]]]:
+    if layer.rule is None:
+        return []
+    wanted = {"on_step", *layer.rule.spec.triggers}
+    found = [(t, layer.rule.handler(t, use_compiled)) for t in TRIGGER_ORDER if t in wanted]
+    missing = [t for t, handler in found if handler is None and t != "on_step"]
+    if missing:
+        raise UsageError(
+            "the rule's spec names triggers that it does not define",
+            got=", ".join(missing), where=layer.rule.spec.name, rule="learn.own-rule",
+        )  # fmt: skip
+    return [(t, handler) for t, handler in found if handler is not None]
+
+
+def _due(a: Activity, epoch_steps: int) -> dict[str, bool]:
+    return {
+        "on_step": True,
+        "on_pre": bool(a.pre.any()),
+        "on_post": bool(a.post.any()),
+        "on_error": bool(a.error.any()),
+        "on_epoch": (a.step + 1) % epoch_steps == 0,
+        "on_sample_end": a.step == a.n_steps - 1,
+    }
+
+
+def _check_chain(layers: Sequence[LocalLayer], weights: Sequence[Floats]) -> None:
+    if not layers or len(layers) != len(weights):
+        got = f"{len(layers)} layers, {len(weights)} weights"
+        raise UsageError("one weight array per layer, at least one layer", got=got)
+    width = layers[0].n_in
+    for layer, w in zip(layers, weights, strict=True):
+        if layer.n_in != width or w.shape != (layer.n_in, layer.n_out):
+            got = f"{layer.n_in} sources, weights {w.shape}"
+            raise UsageError("the layer does not fit the one before", got=got, limit=width,
+                             where=layer.name)  # fmt: skip
+        width = layer.n_out
+    if layers[0].is_recurrent:
+        raise UsageError("the first layer takes the input: it cannot be recurrent")
