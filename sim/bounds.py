@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.errors import UnsupportedError
 from nmhw.sim.kernels import fields as f
 from nmhw.values.quantized import QuantizedPopulation
 
@@ -91,13 +92,34 @@ def choose_update(population: QuantizedPopulation, input_bound: int, n_steps: in
         and not spec.sum_bits
         and (population.refractory_steps is None or not population.refractory_steps.any())
     )
+    if spec.summation == "saturating":
+        _check_saturating(population, simple=simple)
+        return f.UPDATE_SATURATING
     if spec.state == "float32":
         return f.UPDATE_FLOAT_ROWS if simple and input_bound <= INT32_MAX else f.UPDATE_FLOAT
-    if not simple or not _resets_stay_small(population):
+    unusual = "saturate-full" in (spec.u_overflow, spec.v_overflow)
+    unusual |= "shift-tail" in (spec.u_decay, spec.v_decay)
+    if unusual or not simple or not _resets_stay_small(population):
         return f.UPDATE_GENERAL
     if not spec.has_current and spec.v_decay != "mulshift":
         return _choose_without_current(population, input_bound, n_steps)
     return f.UPDATE_CURRENT if _current_fits(population, input_bound) else f.UPDATE_GENERAL
+
+
+def _check_saturating(population: QuantizedPopulation, *, simple: bool) -> None:
+    """Refuse what the saturating summation has no rule for."""
+    spec = population.spec
+    several = spec.max_spikes_per_step > 1 and spec.reset_delay == 0 and population.v_min is None
+    rests = population.refractory_steps is not None and bool(population.refractory_steps.any())
+    is_biased = bool(np.any(population.u_bias))
+    is_wrapping = "wrap" in (spec.u_overflow, spec.v_overflow)
+    if is_wrapping or spec.state != "int" or is_biased or rests or not (simple or several):
+        raise UnsupportedError(
+            "saturating sums go with integer states that saturate, a reset at once, and neither a "
+            "lower bound, refractory time nor bias on the current",
+            where=population.name,
+            rule="sim.cell-form",
+        )
 
 
 def _resets_stay_small(population: QuantizedPopulation) -> bool:

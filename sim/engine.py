@@ -14,6 +14,7 @@ from nmhw.sim.event_input import InputTable, fit_steps, input_table
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
+from nmhw.sim.parameters import WIDE_FORMS
 from nmhw.sim.program import ALIGNMENT, Program
 from nmhw.sim.spare import borrow_workspace, return_workspace
 from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace
@@ -279,12 +280,15 @@ def _final_state(space: Workspace, index: int, order: Ints | None) -> CellState:
     form = pop[f.P_UPDATE]
     if form in FLOAT_FORMS:
         u, v = uf[there], vf[there]
-    elif form == f.UPDATE_GENERAL:
+    elif form in WIDE_FORMS:
         u, v = u64[there], v64[there]
     else:
         u, v = u32[here].astype(np.int64), v32[here].astype(np.int64)
     resting = space.rests[0][here].astype(np.int64)
-    return CellState(_to_author(u, order), _to_author(v, order), _to_author(resting, order))
+    u2, second = None, int(pop[f.P_SECOND])
+    if second >= 0:
+        u2 = _to_author(u64[second : second + n], order)
+    return CellState(_to_author(u, order), _to_author(v, order), _to_author(resting, order), u2)
 
 
 def _probe_data(space: Workspace, probes: Sequence[Probe]) -> dict[tuple[str, str], ProbeData]:

@@ -19,6 +19,7 @@ from nmhw.sim.kernels.fields import (
     KIND_CONV16,
     KIND_DENSE8,
     KIND_DENSE16,
+    KIND_IN_ORDER,
     KIND_SPARSE8,
     KIND_SPARSE32,
     KIND_SPARSE_WIDE,
@@ -121,6 +122,41 @@ def lower_projection(
         rows = matrix.astype(np.int16).toarray()
         return _lower_dense(rows, shift, rows_order, target_order, factor, pool)
     return _lower_sparse(matrix, shift, rows_order, target_order, factor, pool)
+
+
+def lower_in_order(
+    projection: QuantizedProjection, n_source: int, n_target: int
+) -> LoweredProjection:
+    """Lower a projection whose synapses are added one by one to a saturating current.
+
+    Raises
+    ------
+    UnsupportedError
+        For weights beyond 31 bits, or right shifts.
+    """
+    if not 0 <= projection.shift < 16:
+        raise UnsupportedError(
+            "saturating sums take left shifts of the weights",
+            got=projection.shift,
+            limit="0 to 15",
+            where=projection.name,
+            rule="sim.cell-form",
+        )
+    stored = stored_synapses(projection, n_target)
+    matrix = (pooled_map(projection, n_source).astype(np.int64) @ stored).tocsr()
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    weights = matrix.data.astype(np.int64) << projection.shift
+    if _largest(weights) >= 2**31:
+        raise UnsupportedError("weights beyond 32 bits", where=projection.name)
+    bound = int(np.bincount(matrix.indices, np.abs(weights), n_target).max(initial=0))
+    return LoweredProjection(
+        KIND_IN_ORDER,
+        weights.astype(np.int32),
+        bound,
+        pointers=matrix.indptr.astype(np.uint32),
+        targets=matrix.indices.astype(np.uint32),
+    )
 
 
 def _prefers_rows(n_synapses: int, n_rows: int, n_targets: int, *, beyond: bool) -> bool:

@@ -21,6 +21,12 @@ DECAY_CODES = {
     "mulshift": f.DECAY_MULSHIFT,
     "shift": f.DECAY_SHIFT,
     "subtract": f.DECAY_SUBTRACT,
+    "shift-tail": f.DECAY_SHIFT_TAIL,
+}
+OVERFLOW_CODES = {
+    "saturate": f.OVERFLOW_SATURATE,
+    "wrap": f.OVERFLOW_WRAP,
+    "saturate-full": f.OVERFLOW_FULL,
 }
 RESET_CODES = {
     "zero": f.RESET_ZERO,
@@ -28,6 +34,9 @@ RESET_CODES = {
     "subtract": f.RESET_SUBTRACT,
     "none": f.RESET_NONE,
 }
+#: Forms with int64 states.
+WIDE_FORMS = (f.UPDATE_GENERAL, f.UPDATE_SATURATING)
+
 FLOAT_ROWS = {
     "u_keep": f.F_U_KEEP,
     "u_gain": f.F_U_GAIN,
@@ -51,7 +60,9 @@ def fill_parameters(
     """
     forms = pops[:, f.P_UPDATE]
     sizes = pops[:, f.P_SIZE]
-    n_int = int(sizes[forms == f.UPDATE_GENERAL].sum())
+    is_wide = np.isin(forms, WIDE_FORMS)
+    has_second = np.array([p.u2_keep is not None for p in populations], np.bool_)
+    n_int = int(sizes[is_wide].sum() + sizes[is_wide & has_second].sum())
     n_float = int(sizes[np.isin(forms, (f.UPDATE_FLOAT_ROWS, f.UPDATE_FLOAT))].sum())
     narrow = np.zeros((f.I_FIELDS, n_total), np.int32)
     wide = np.zeros((f.G_FIELDS, max(n_int, 1)), np.int64)
@@ -72,10 +83,14 @@ def fill_parameters(
             there = slice(at_float, at_float + n)
             at_float += n
             _fill_float(population, place, floats[:, there], v0[2][there])
-        elif pop[f.P_UPDATE] == f.UPDATE_GENERAL:
+        elif pop[f.P_UPDATE] in WIDE_FORMS:
             pop[f.P_STATE] = at_int
             there = slice(at_int, at_int + n)
             at_int += n
+            if population.u2_keep is not None:
+                pop[f.P_SECOND] = at_int
+                wide[f.G_U_KEEP, at_int : at_int + n] = population.u2_keep[place]
+                at_int += n
             _fill_general(population, place, wide[:, there])
             v0[1][there] = population.v0[place]
         else:
@@ -86,6 +101,7 @@ def fill_parameters(
 
 def _describe(pop: Ints, population: QuantizedPopulation) -> None:
     spec = population.spec
+    pop[f.P_SECOND] = -1
     pop[f.P_HAS_CURRENT] = spec.has_current
     pop[f.P_IS_SPIKING] = spec.is_spiking
     pop[f.P_U_DECAY] = DECAY_CODES[spec.u_decay]
@@ -93,8 +109,8 @@ def _describe(pop: Ints, population: QuantizedPopulation) -> None:
     pop[f.P_DECAY_BITS] = spec.decay_bits
     pop[f.P_FLOOR] = spec.rounding == "floor"
     pop[f.P_U_BITS], pop[f.P_V_BITS] = spec.u_bits, spec.v_bits
-    pop[f.P_U_WRAP] = spec.u_overflow == "wrap"
-    pop[f.P_V_WRAP] = spec.v_overflow == "wrap"
+    pop[f.P_U_WRAP] = OVERFLOW_CODES[spec.u_overflow]
+    pop[f.P_V_WRAP] = OVERFLOW_CODES[spec.v_overflow]
     pop[f.P_STRICT] = spec.compare == ">"
     pop[f.P_RESET] = RESET_CODES[spec.reset]
     pop[f.P_RESET_DELAY] = spec.reset_delay
@@ -125,6 +141,7 @@ def _fill_general(population: QuantizedPopulation, place: Any, wide: Ints) -> No
     wide[f.G_V_BIAS] = population.v_bias[place]
     wide[f.G_THRESHOLD] = population.threshold[place]
     wide[f.G_V_RESET] = population.v_reset[place]
+    wide[f.G_ALIAS] = -1 if population.alias is None else population.alias[place]
     if population.v_min is not None:
         wide[f.G_V_MIN] = population.v_min[place]
 

@@ -55,7 +55,8 @@ def plan_ports(program: Program, multiplicity: Mapping[str, int]) -> PortPlan:
     UnsupportedError
         Where the sum of one step could leave 32 bits.
     """
-    all_ports, bounds = [], []
+    all_ports: list[tuple[Port, ...]] = []
+    bounds: list[int] = []
     for name in program.populations:
         rows = [k for k, q in enumerate(program.projections) if q.target == name]
         ports: dict[object, Port] = {}
@@ -72,7 +73,8 @@ def plan_ports(program: Program, multiplicity: Mapping[str, int]) -> PortPlan:
             port.projections.append(k)
             sums[key] = sums.get(key, 0) + bound
             total += bound << shift if shift >= 0 else (bound >> -shift) + 1
-        if sums and max(sums.values()) >= 2**31:
+        is_exact = program.quantized.population(name).spec.summation == "exact"
+        if is_exact and sums and max(sums.values()) >= 2**31:
             raise UnsupportedError(
                 "the summed input of one step can exceed 32 bits",
                 got=max(sums.values()),
@@ -81,6 +83,10 @@ def plan_ports(program: Program, multiplicity: Mapping[str, int]) -> PortPlan:
                 hint="fewer events per source and step, or smaller weights with a larger shift",
                 rule="sim.sum-width",
             )
+        if not is_exact:
+            all_ports.append((Port(0, None, False, rows),))  # added to the state: nothing to fold
+            bounds.append(total)
+            continue
         all_ports.append(tuple(ports.values()) or (Port(0, None, False, []),))
         bounds.append(total)
     return PortPlan(tuple(all_ports), tuple(bounds))

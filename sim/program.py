@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nmhw.errors import UnsupportedError
 from nmhw.sim.conv_segments import AccumulatorWindow
 from nmhw.sim.kernels import fields as f
-from nmhw.sim.lowering import LoweredProjection, lower_projection
+from nmhw.sim.lowering import LoweredProjection, lower_in_order, lower_projection
 from nmhw.sim.memory import aligned_zeros
 from nmhw.values.quantized import QuantizedNetwork, QuantizedProjection
 
@@ -117,14 +117,17 @@ def build_program(quantized: QuantizedNetwork) -> Program:
         shape = layouts.get(name)
         orders[name] = None if shape is None else channel_last_order(shape)
     sizes = quantized.sizes()
-    ordered = [q for name in populations for q in quantized.projections if q.target == name]
+    ordered = [q for name in populations for q in arrivals(quantized, name)]
+    saturating = {p.name for p in quantized.populations if p.spec.summation == "saturating"}
     for projection in quantized.projections:
         if projection.source not in sizes or projection.target not in populations:
             raise UnsupportedError(
                 "a projection of an unknown population", where=projection.name, rule="sim.nodes"
             )
     lowered = [
-        lower_projection(
+        lower_in_order(q, sizes[q.source], sizes[q.target])
+        if q.target in saturating
+        else lower_projection(
             q,
             sizes[q.source],
             sizes[q.target],
@@ -186,6 +189,18 @@ def update_order(quantized: QuantizedNetwork) -> tuple[str, ...]:
     return tuple(order)
 
 
+def arrivals(quantized: QuantizedNetwork, name: str) -> list[QuantizedProjection]:
+    """Return the projections to a population in the order in which their events are added.
+
+    Where sums saturate the order matters: inputs first, then populations, in the network's order.
+    """
+    incoming = [q for q in quantized.projections if q.target == name]
+    if quantized.population(name).spec.summation == "exact":
+        return incoming
+    rank = {source: k for k, source in enumerate(quantized.sizes())}
+    return sorted(incoming, key=lambda q: rank[q.source])
+
+
 def channel_last_order(shape: tuple[int, int, int]) -> Ints:
     """Return (n,) the channels-first index of every channel-last index."""
     index = np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
@@ -195,6 +210,8 @@ def channel_last_order(shape: tuple[int, int, int]) -> Ints:
 def _layouts(quantized: QuantizedNetwork) -> dict[str, tuple[int, int, int]]:
     """Return the convolution shape of every population that a convolution reaches."""
     layouts: dict[str, tuple[int, int, int]] = {}
+    if any(p.spec.summation == "saturating" for p in quantized.populations):
+        return layouts  # events must arrive in the author's order
     for projection in quantized.projections:
         if projection.storage == "conv" and projection.geometry is not None:
             layouts.setdefault(projection.target, projection.geometry.out_shape)

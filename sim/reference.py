@@ -6,7 +6,7 @@ arithmetic is ``nmhw.values.arithmetic``; nothing here is shared with ``sim/kern
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
-from nmhw.values.arithmetic import CellState, initial_state, step_cell
+from nmhw.values.arithmetic import CellState, CellStep, add_in_order, initial_state, step_cell
 from nmhw.values.connectivity import pooled_map, stored_synapses
 from nmhw.values.events import SpikeEvents
 from nmhw.values.probe import Probe
@@ -114,7 +114,10 @@ def run_reference(
 def _expand(quantized: QuantizedNetwork, projection: QuantizedProjection) -> Any:
     sizes = quantized.sizes()
     stored = stored_synapses(projection, sizes[projection.target])
-    return (pooled_map(projection, sizes[projection.source]).astype(np.int64) @ stored).T.tocsr()
+    matrix = (pooled_map(projection, sizes[projection.source]).astype(np.int64) @ stored).T
+    if quantized.population(projection.target).spec.summation == "saturating":
+        return matrix.toarray()
+    return matrix.tocsr()
 
 
 def _counts(events: SpikeEvents, n_steps: int) -> Ints:
@@ -156,6 +159,13 @@ def _update(
     population = quantized.population(name)
     now = len(history[quantized.inputs[0].name])
     summed = np.zeros(population.size, np.int64)
+    if population.spec.summation == "saturating":
+        arrivals = _arrivals(quantized, name, matrices, history, now)
+        record.states[name], clipped = add_in_order(population, record.states[name], arrivals)
+        result = step_cell(population, record.states[name], summed)
+        record.saturations[name] += int((result.is_saturated | clipped).sum())
+        _keep(record, history, name, result)
+        return
     for projection in quantized.projections:
         when = now - 1 - projection.delay_steps
         if projection.target != name or when < 0:
@@ -164,10 +174,35 @@ def _update(
         shift = projection.shift
         summed += arrived << shift if shift >= 0 else arrived >> -shift
     result = step_cell(population, record.states[name], summed)
+    record.saturations[name] += int(result.is_saturated.sum())
+    _keep(record, history, name, result)
+
+
+def _keep(record: _Record, history: dict[str, list[Ints]], name: str, result: CellStep) -> None:
     record.states[name] = result.state
     record.active[name].append(result.is_active)
-    record.saturations[name] += int(result.is_saturated.sum())
     history[name].append(result.n_spikes)
+
+
+def _arrivals(
+    quantized: QuantizedNetwork,
+    name: str,
+    matrices: Mapping[str, Any],
+    history: Mapping[str, list[Ints]],
+    now: int,
+) -> Iterator[tuple[int, Ints]]:
+    """Yield what each source brings, inputs first, then populations, indices ascending."""
+    for source, spikes in history.items():
+        for projection in quantized.projections:
+            when = now - 1 - projection.delay_steps
+            if (projection.source, projection.target) != (source, name) or when < 0:
+                continue
+            counts = spikes[when]
+            for k in np.flatnonzero(counts):
+                yield (
+                    projection.synapse,
+                    (counts[k] * matrices[projection.name][:, k]) << projection.shift,
+                )
 
 
 def _store(probes: Sequence[Probe], step: int, record: _Record) -> None:

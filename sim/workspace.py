@@ -128,6 +128,7 @@ def allocate(
     projections, ports, widths = _place_ports(program, plan, pops)
     ring, ring_counts, n_late = _place_rings(program, pops, most)
     params, starts = fill_parameters(program, populations, pops, n_total)
+    _place_currents(program, pops, projections)
     n_int, n_float = starts[1].size, starts[2].size
     states = tuple(
         aligned_zeros(n, dtype)
@@ -141,7 +142,7 @@ def allocate(
     accs = (
         aligned_zeros(widths[0], np.int16),
         aligned_zeros(widths[1], np.int32),
-        aligned_zeros(int(padded.max(initial=ALIGNMENT)), np.int64),
+        aligned_zeros(2 * int(padded.max(initial=ALIGNMENT)), np.int64),  # input, overflow marks
         aligned_zeros(int(program.table[:, f.J_WIDTH].max(initial=ALIGNMENT)), np.int16),
     )
     control = np.zeros(f.C_FIELDS, np.int64)
@@ -229,6 +230,22 @@ def _place_ports(
     return table, np.array(rows), (width_16, width_32)
 
 
+def _place_currents(program: Program, pops: Ints, projections: Ints) -> None:
+    """Point projections that add to a current itself to its place in the int64 states."""
+    for row, q in zip(projections, program.projections, strict=True):
+        if row[f.J_KIND] != f.KIND_IN_ORDER:
+            continue
+        pop = pops[program.populations.index(q.target)]
+        row[f.J_ACC] = pop[f.P_SECOND if q.synapse else f.P_STATE]
+        if row[f.J_ACC] < 0:
+            raise UnsupportedError(
+                "the population has no second synaptic current",
+                got=f"synapse {q.synapse}",
+                where=q.name,
+                rule="sim.synapse",
+            )
+
+
 def _place_rings(
     program: Program, pops: Ints, most: Mapping[str, int]
 ) -> tuple[NDArray[np.uint32], Ints, int]:
@@ -298,7 +315,9 @@ def _place_probes(
             )
         index = program.populations.index(probe.population)
         is_float = int(pops[index, f.P_UPDATE] in FLOAT_FORMS)
-        row[f.R_POPULATION], row[f.R_IS_U] = index, probe.variable == "u"
+        row[f.R_POPULATION], row[f.R_IS_U] = index, ("v", "u", "u2").index(probe.variable)
+        if probe.variable == "u2" and pops[index, f.P_SECOND] < 0:
+            raise UsageError("no second synaptic current to probe", where=probe.population)
         row[f.R_EVERY], row[f.R_KEPT] = probe.every, -(-size.n_steps // probe.every)
         row[f.R_OFFSET] = used[is_float]
         used[is_float] += size.n_samples * int(row[f.R_KEPT]) * int(pops[index, f.P_SIZE])

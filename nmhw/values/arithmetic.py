@@ -21,25 +21,44 @@ it; the Numba kernels are its independent twin. One step of a population, all ar
     decay, no input) and nothing fires; u runs on.
 
 ``decay``: "none" x; "clear" 0; "mulshift" x * keep / 2^decay_bits rounded toward zero or floored;
-"shift" x - (x >> keep), floor; "subtract" x moves
-by ``keep`` toward 0 and stops there. float32 cells (SpiNNaker2): u = u_keep u + u_gain x,
+"shift" x - (x >> keep), floor; "subtract" x moves by ``keep`` toward 0 and stops there;
+"shift-tail" as "shift", but a positive x loses at least 1 (so both signs reach 0).
+Overflow "saturate-full" keeps -2^(b-1) too.
+
+``summation == "saturating"`` (Xylo) replaces rules 1 to 6, with d the change of v:
+
+a.  every source that fired adds count * weight << shift to u (or to u2, where its projection names
+    synapse 1), inputs first, then populations, in the network's order, projection by projection,
+    indices ascending; each addition overflows at ``u_bits`` before the next (``add_in_order``).
+b.  ``u = decay(u)``, ``u2 = decay2(u2)``: after the input, not before.
+c.  ``d = decay(v) - v + u + u2``, then d overflows at ``v_bits``; ``d + v_bias`` overflows again;
+    so does ``v + d``.
+d.  neurons in ascending order: n = as many thresholds as v passes, at most ``max_spikes_per_step``
+    less the spikes that aliases brought; reset by n; the neuron sends n plus what aliases brought;
+    its own alias (a neuron of its population) sends all of these too, up to the maximum: in its
+    own turn if that is still to come, else behind it. Aliased spikes reset nothing.
+
+float32 cells (SpiNNaker2): u = u_keep u + u_gain x,
 v = v_keep v + v_gain u + drive, each operation rounded to float32 in exactly that order
 ((keep * state) first, then (gain * input), then the sum, then + drive).
 
 References
 ----------
 lava-nc 0.10.0, ``proc/lif`` and ``proc/dense`` (BSD-3-Clause): rules 1, 2, 4-6 for Loihi.
+xylosim 0.1.3 (SynSense, module v2): "shift-tail", "saturate-full" and rules a to d for Xylo.
 Davies et al., "Loihi", IEEE Micro 38(1), 2018, doi:10.1109/MM.2018.112130359.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.errors import UnsupportedError
 from nmhw.values.quantized import CellSpec, QuantizedPopulation
 
 Ints = NDArray[np.int64]
@@ -48,11 +67,15 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellState:
-    """State of one population between two steps; u and v are int64, or float32 in float cells."""
+    """State of one population between two steps; u and v are int64, or float32 in float cells.
+
+    ``u2`` is the second synaptic current, None where there is none.
+    """
 
     u: NDArray[np.generic]
     v: NDArray[np.generic]
     refractory: Ints
+    u2: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +94,8 @@ def initial_state(population: QuantizedPopulation) -> CellState:
     if population.floats is not None:
         v0 = population.floats["v0"].astype(np.float32)
         return CellState(np.zeros(population.size, np.float32), v0, refractory)
-    return CellState(np.zeros(population.size, np.int64), population.v0.copy(), refractory)
+    u2 = None if population.u2_keep is None else np.zeros(population.size, np.int64)
+    return CellState(np.zeros(population.size, np.int64), population.v0.copy(), refractory, u2)
 
 
 def decay(x: Ints, keep: Ints, kind: str, bits: int, rounding: str) -> Ints:
@@ -84,6 +108,8 @@ def decay(x: Ints, keep: Ints, kind: str, bits: int, rounding: str) -> Ints:
         return x - (x >> keep)
     if kind == "subtract":
         return np.sign(x) * np.maximum(np.abs(x) - keep, 0)
+    if kind == "shift-tail":
+        return x - np.where(x > 0, np.maximum(x >> keep, 1), x >> keep)
     product = x * keep
     if rounding == "floor":
         return product >> bits
@@ -93,8 +119,8 @@ def decay(x: Ints, keep: Ints, kind: str, bits: int, rounding: str) -> Ints:
 def overflow(x: Ints, bits: int, mode: str) -> tuple[Ints, Bools]:
     """Return x brought back into ``bits`` bits, and where that changed it."""
     half = np.int64(1) << (bits - 1)
-    if mode == "saturate":
-        inside = np.clip(x, -(half - 1), half - 1)
+    if mode != "wrap":
+        inside = np.clip(x, -half if mode == "saturate-full" else 1 - half, half - 1)
     else:
         inside = np.where(x > half, x - 2 * half, np.where(x <= -half, x + 2 * half, x))
     return inside, inside != x
@@ -135,6 +161,8 @@ def step_cell(population: QuantizedPopulation, state: CellState, summed: Ints) -
     """
     if population.floats is not None:
         return _step_float(population, state, summed)
+    if population.spec.summation == "saturating":
+        return _step_saturating(population, state, summed)
     spec = population.spec
     x = summed << spec.input_shift
     u_before, v_before = np.asarray(state.u, np.int64), np.asarray(state.v, np.int64)
@@ -165,6 +193,77 @@ def step_cell(population: QuantizedPopulation, state: CellState, summed: Ints) -
         is_active |= u_before != 0
     after = CellState(u if spec.has_current else u_before, v, _count_down(population, state, n))
     return CellStep(after, n, is_active, u_clipped | (v_clipped & ~resting))
+
+
+def add_in_order(
+    population: QuantizedPopulation, state: CellState, arrivals: Iterable[tuple[int, Ints]]
+) -> tuple[CellState, Bools]:
+    """Add what single sources bring to the synaptic currents, one after the other.
+
+    Parameters
+    ----------
+    arrivals : pairs of the synapse (0, 1) and (n,) int64 = count * weight << shift
+
+    Returns
+    -------
+    state with the currents before their decay, and where an addition overflowed
+    """
+    spec = population.spec
+    u, u2 = np.asarray(state.u, np.int64), state.u2
+    clipped = np.zeros(population.size, np.bool_)
+    for synapse, added in arrivals:
+        if synapse == 0:
+            u, hit = overflow(u + added, spec.u_bits, spec.u_overflow)
+        elif u2 is not None:
+            u2, hit = overflow(u2 + added, spec.u_bits, spec.u_overflow)
+        else:
+            raise UnsupportedError(
+                "the population has no second synaptic current",
+                got=f"synapse {synapse}",
+                where=population.name,
+                rule="sim.synapse",
+            )
+        clipped |= hit
+    return replace(state, u=u, u2=u2), clipped
+
+
+def _step_saturating(population: QuantizedPopulation, state: CellState, summed: Ints) -> CellStep:
+    spec = population.spec
+    state, clipped = add_in_order(population, state, [(0, summed << spec.input_shift)])
+    u_before, v_before = np.asarray(state.u, np.int64), np.asarray(state.v, np.int64)
+    is_active = (v_before != 0) | (u_before != 0) | (population.v_bias != 0)
+    u = decay(u_before, population.u_keep, spec.u_decay, spec.decay_bits, spec.rounding)
+    total, u2 = u, state.u2
+    if u2 is not None and population.u2_keep is not None:
+        is_active |= u2 != 0
+        u2 = decay(u2, population.u2_keep, spec.u_decay, spec.decay_bits, spec.rounding)
+        total = u + u2
+    v = decay(v_before, population.v_keep, spec.v_decay, spec.decay_bits, spec.rounding)
+    change = v - v_before + total
+    for further in (population.v_bias, v_before):
+        change, hit = overflow(change, spec.v_bits, spec.v_overflow)
+        clipped = clipped | hit
+        change = change + further
+    v, hit = overflow(change, spec.v_bits, spec.v_overflow)
+    own = sent = np.zeros(population.size, np.int64)
+    if spec.is_spiking:
+        own = sent = count_thresholds(v, population.threshold, spec)
+        if population.alias is not None:
+            own, sent = _pass_to_aliases(own, population.alias, spec.max_spikes_per_step)
+        v = reset_membrane(v, own, population.threshold, population.v_reset, spec.reset)
+    after = CellState(u if spec.has_current else np.zeros_like(u), v, state.refractory, u2)
+    return CellStep(after, sent, is_active, clipped | hit)
+
+
+def _pass_to_aliases(passed: Ints, alias: Ints, most: int) -> tuple[Ints, Ints]:
+    """Return (spikes that reset the membrane, spikes that are sent), both (n,)."""
+    own, sent = passed.copy(), np.zeros_like(passed)
+    for k, to in enumerate(alias.tolist()):
+        own[k] = min(own[k], most - sent[k])
+        sent[k] += own[k]
+        if to >= 0:
+            sent[to] = min(sent[to] + sent[k], most)
+    return own, sent
 
 
 def _step_float(population: QuantizedPopulation, state: CellState, summed: Ints) -> CellStep:

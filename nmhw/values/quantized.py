@@ -16,7 +16,8 @@ from nmhw.values.notice import Notice
 from nmhw.values.profile import Profile
 
 Ints = NDArray[np.int64]
-Decay = Literal["none", "clear", "mulshift", "shift", "subtract"]
+Decay = Literal["none", "clear", "mulshift", "shift", "subtract", "shift-tail"]
+Overflow = Literal["wrap", "saturate", "saturate-full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,14 @@ class CellSpec:
     input_shift: int = 0
     u_bits: int = 32
     v_bits: int = 32
-    u_overflow: Literal["wrap", "saturate"] = "saturate"
-    v_overflow: Literal["wrap", "saturate"] = "saturate"
+    u_overflow: Overflow = "saturate"
+    v_overflow: Overflow = "saturate"
     compare: Literal[">", ">="] = ">"
     reset: Literal["zero", "value", "subtract", "none"] = "zero"
     reset_delay: Literal[0, 1] = 0
     max_spikes_per_step: int = 1
     sum_bits: int = 0
+    summation: Literal["exact", "saturating"] = "exact"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,12 @@ class QuantizedPopulation:
         Longest delay in steps from an input: results use the window [depth, depth + T).
     group : (n,) int64 or None
         The slices that a lowering counted on: each group is on one core as a whole.
+    u2_keep : (n,) int64 or None
+        Decay of a second synaptic current (``summation == "saturating"`` only), of the kind
+        ``spec.u_decay``; None = there is no second current.
+    alias : (n,) int64 or None
+        Neuron of this population that repeats each neuron's spikes as its own, -1 = none
+        (``summation == "saturating"`` only).
     is_added : bool
         Made by a lowering: runs and costs like any other, but is no part of the author's results.
     n_compartments : int
@@ -97,6 +105,8 @@ class QuantizedPopulation:
     refractory_steps: Ints | None = None
     floats: Mapping[str, NDArray[np.float32]] | None = None
     is_added: bool = False
+    u2_keep: Ints | None = None
+    alias: Ints | None = None
     n_compartments: int = 1
     group: Ints | None = None
 
@@ -154,6 +164,8 @@ class QuantizedProjection:
     weight_bits, sign_mode : of the chip's encoding
     weight_scale : (1,) or (n_target,) float64
         Integers per unit of the author's weight (at the target), before ``shift``.
+    synapse : 0 | 1
+        Which synaptic current of the target it feeds.
     """
 
     name: str
@@ -170,6 +182,7 @@ class QuantizedProjection:
     weight_bits: int = 8
     sign_mode: Literal["mixed", "excitatory", "inhibitory"] = "mixed"
     weight_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+    synapse: Literal[0, 1] = 0
 
 
 def has_same_kernel(first: QuantizedProjection, second: QuantizedProjection) -> bool:

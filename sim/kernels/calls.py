@@ -21,7 +21,7 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from nmhw.sim.kernels import cells, float_rows, neurons, synapses
+from nmhw.sim.kernels import cells, float_rows, neurons, saturating, synapses
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.probes import store_probes
 
@@ -82,6 +82,9 @@ PROBES = types.none(TABLE, LONG, LONG, TABLE, I32, I32, I64, I64, F32, F32, U32,
 POOL = LONG(I64, U32, LONG, LONG, U32, LONG, LONG, U32)
 DENSE8 = types.none(I8, LONG, LONG, LONG, LONG, U32, LONG, LONG, I16, I32, LONG)
 DENSE16 = types.none(I16, LONG, LONG, LONG, U32, LONG, LONG, I32, LONG)
+IN_ORDER = types.none(
+    U32, I32, U32, LONG, LONG, LONG, U32, LONG, LONG, I64, LONG, I64, LONG, LONG, LONG
+)
 SPARSE_WIDE = types.none(U64, U32, U32, LONG, LONG, U32, LONG, LONG, I32, LONG, LONG)
 
 
@@ -123,7 +126,7 @@ call_fold16, call_fold32 = _caller(_fold(I16, I64)), _caller(_fold(I32, I64))
 call_fold16_narrow, call_fold32_narrow = _caller(_fold(I16, I32)), _caller(_fold(I32, I32))
 call_probes, call_pool = _caller(PROBES), _caller(POOL)
 call_dense8, call_dense16 = _caller(DENSE8), _caller(DENSE16)
-call_sparse_wide = _caller(SPARSE_WIDE)
+call_sparse_wide, call_in_order = _caller(SPARSE_WIDE), _caller(IN_ORDER)
 call_sparse8, call_sparse32 = _caller(_sparse(I8)), _caller(_sparse(I32))
 call_conv16, call_conv32 = _caller(_conv(I16)), _caller(_conv(I32))
 
@@ -132,6 +135,7 @@ def _forms() -> dict[int, tuple[Any, Signature]]:
     """Return kernel and signature of every slot."""
     forms = {
         f.CALL_UPDATE + 2 * f.UPDATE_GENERAL: (cells.update_general, UPDATE_WIDE),
+        f.CALL_UPDATE + 2 * f.UPDATE_SATURATING: (saturating.update_saturating, UPDATE_WIDE),
         f.CALL_UPDATE + 2 * f.UPDATE_FLOAT: (cells.update_float, UPDATE_WIDE_FLOAT),
         f.CALL_PROBES: (store_probes, PROBES),
         f.CALL_POOL: (synapses.pool_events, POOL),
@@ -142,6 +146,7 @@ def _forms() -> dict[int, tuple[Any, Signature]]:
         f.CALL_DELIVER + f.KIND_SPARSE32: (synapses.add_sparse, _sparse(I32)),
         f.CALL_DELIVER + f.KIND_CONV16: (synapses.add_conv, _conv(I16)),
         f.CALL_DELIVER + f.KIND_CONV32: (synapses.add_conv, _conv(I32)),
+        f.CALL_DELIVER + f.KIND_IN_ORDER: (saturating.add_in_order, IN_ORDER),
     }
     fast = {
         f.UPDATE_UNIFORM: neurons.update_uniform,
@@ -204,7 +209,8 @@ def needed_slots(
         widths = [int(is_16) for is_16 in ports[first:end, f.A_IS16]]
         if kind >= f.UPDATE_GENERAL:
             slots.add(f.CALL_UPDATE + 2 * kind)
-            slots.update(f.CALL_FOLD + is_16 for is_16 in widths)
+            if kind != f.UPDATE_SATURATING:
+                slots.update(f.CALL_FOLD + is_16 for is_16 in widths)
             continue
         slots.add(f.CALL_UPDATE + 2 * kind + widths[0])
         mark = f.CALL_MARK_FLOAT if kind == f.UPDATE_FLOAT_ROWS else f.CALL_MARK

@@ -15,6 +15,7 @@ from nmhw.sim.kernels.fields import (
     DECAY_CLEAR,
     DECAY_MULSHIFT,
     DECAY_SHIFT,
+    DECAY_SHIFT_TAIL,
     DECAY_SUBTRACT,
     F_DRIVE,
     F_THRESHOLD,
@@ -30,6 +31,8 @@ from nmhw.sim.kernels.fields import (
     G_V_KEEP,
     G_V_MIN,
     G_V_RESET,
+    OVERFLOW_FULL,
+    OVERFLOW_WRAP,
     P_BASE,
     P_DECAY_BITS,
     P_FLOOR,
@@ -57,7 +60,8 @@ from nmhw.sim.kernels.fields import (
 
 
 @kernel
-def _decay(x, keep, kind, bits, floored):
+def decay(x, keep, kind, bits, floored):
+    """Return what one step leaves of a state."""
     if kind == DECAY_MULSHIFT:
         product = x * keep
         if product < 0 and not floored:
@@ -69,23 +73,29 @@ def _decay(x, keep, kind, bits, floored):
         return max(x - keep, np.int64(0)) if x > 0 else min(x + keep, np.int64(0))
     if kind == DECAY_CLEAR:
         return np.int64(0)
+    if kind == DECAY_SHIFT_TAIL:
+        lost = x >> keep
+        return x - (lost if lost != 0 or x == 0 else np.int64(1))
     return x
 
 
 @kernel
-def _fit(x, bits, wraps):
+def fit(x, bits, mode):
+    """Return x brought back into ``bits`` bits."""
     half = np.int64(1) << (bits - 1)
-    if wraps:
+    if mode == OVERFLOW_WRAP:
         if x > half:
             return x - 2 * half
         if x <= -half:
             return x + 2 * half
         return x
-    return min(max(x, 1 - half), half - 1)
+    lowest = -half if mode == OVERFLOW_FULL else 1 - half
+    return min(max(x, lowest), half - 1)
 
 
 @kernel
-def _count_spikes(v, threshold, strict, most):
+def count_spikes(v, threshold, strict, most):
+    """Return how many thresholds v passes, at most ``most``."""
     if v < threshold or (strict and v == threshold):
         return np.int64(0)
     if most == 1:
@@ -121,7 +131,8 @@ def _count_spikes_float(v, threshold, strict, most):
 
 
 @kernel
-def _reset(v, n, threshold, v_reset, kind):
+def reset(v, n, threshold, v_reset, kind):
+    """Return v after n spikes."""
     if kind == RESET_ZERO:
         return np.int64(0)
     if kind == RESET_VALUE:
@@ -143,7 +154,8 @@ def _reset_float(v, n, threshold, v_reset, kind):
 
 
 @kernel
-def _write_spikes(index, n, ring, at):
+def write_spikes(index, n, ring, at):
+    """Write an index n times from ``at`` on; return the next place."""
     for _ in range(n):
         ring[at] = index
         at += 1
@@ -171,8 +183,8 @@ def _close_over_update_general(stamp: str) -> Any:
             active = v != 0 or x != 0 or u != 0 or u_bias != 0 or v_bias != 0
             marks[base + j] = active
             counts[base + j] += np.uint8(active)
-            wide = _decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored) + x + u_bias
-            u = _fit(wide, pop[P_U_BITS], pop[P_U_WRAP])
+            wide = decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored) + x + u_bias
+            u = fit(wide, pop[P_U_BITS], pop[P_U_WRAP])
             hit = u != wide
             if pop[P_HAS_CURRENT]:
                 u64[k] = u
@@ -181,20 +193,20 @@ def _close_over_update_general(stamp: str) -> Any:
                 resting[base + j] -= 1
             else:
                 if pop[P_IS_SPIKING] and late:
-                    n = _count_spikes(v, threshold, pop[P_STRICT], most)
+                    n = count_spikes(v, threshold, pop[P_STRICT], most)
                     if n:
-                        v = _reset(v, n, threshold, v_reset, kind)
-                v = _decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored) + u + v_bias
+                        v = reset(v, n, threshold, v_reset, kind)
+                v = decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored) + u + v_bias
                 if pop[P_HAS_V_MIN]:
                     v = max(v, params[G_V_MIN, k])
                 wide = v
                 width = pop[P_V_BITS] if pop[P_SUM_BITS] == 0 else pop[P_SUM_BITS]
-                v = _fit(wide, width, pop[P_V_WRAP])
+                v = fit(wide, width, pop[P_V_WRAP])
                 hit = hit or v != wide
                 if pop[P_IS_SPIKING] and not late:
-                    n = _count_spikes(v, threshold, pop[P_STRICT], most)
+                    n = count_spikes(v, threshold, pop[P_STRICT], most)
                     if n:
-                        v = _reset(v, n, threshold, v_reset, kind)
+                        v = reset(v, n, threshold, v_reset, kind)
                 if pop[P_SUM_BITS] != 0:
                     top = (np.int64(1) << (pop[P_V_BITS] - 1)) - 1
                     hit = hit or v > top
@@ -203,7 +215,7 @@ def _close_over_update_general(stamp: str) -> Any:
                 if n:
                     resting[base + j] = rest_steps[base + j]
             clipped += hit
-            at = _write_spikes(j, n, ring, at)
+            at = write_spikes(j, n, ring, at)
         return at - ring_at, clipped
 
     return update_general
@@ -253,7 +265,7 @@ def _close_over_update_float(stamp: str) -> Any:
                 vf[k] = v
                 if n:
                     resting[base + j] = rest_steps[base + j]
-            at = _write_spikes(j, n, ring, at)
+            at = write_spikes(j, n, ring, at)
         return at - ring_at, np.int64(0)
 
     return update_float

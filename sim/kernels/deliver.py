@@ -8,6 +8,7 @@ from nmhw.sim.kernels.calls import (
     call_conv32,
     call_dense8,
     call_dense16,
+    call_in_order,
     call_pool,
     call_sparse8,
     call_sparse32,
@@ -36,6 +37,7 @@ from nmhw.sim.kernels.fields import (
     KIND_CONV32,
     KIND_DENSE8,
     KIND_DENSE16,
+    KIND_IN_ORDER,
     KIND_SPARSE8,
     KIND_SPARSE32,
     KIND_SPARSE_WIDE,
@@ -44,7 +46,10 @@ from nmhw.sim.kernels.fields import (
     P_FIRST_PROJECTION,
     P_RING,
     P_RING_COUNT,
+    P_SIZE,
     P_SLOTS,
+    P_U_BITS,
+    P_U_WRAP,
 )
 
 
@@ -57,7 +62,7 @@ def deliver(
     targets, pointers, table, segments, pool_pointers, pooled, expanded = rows
     input_events, input_pointers = inputs
     ring, ring_counts = rings
-    acc16, acc32, sums = accs
+    acc16, acc32, sums, u64, x64 = accs
     for p in range(pop[P_FIRST_PROJECTION], pop[P_END_PROJECTION]):
         proj = projections[p]
         delay = proj[J_DELAY]
@@ -116,4 +121,9 @@ def deliver(
             call_sparse32(
                 call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
                 acc32, acc,
+            )  # fmt: skip
+        elif kind == KIND_IN_ORDER:
+            call_in_order(
+                call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
+                u64, acc, x64, pop[P_SIZE], pop[P_U_BITS], pop[P_U_WRAP],
             )  # fmt: skip

@@ -27,6 +27,7 @@ KIND_SPARSE8 = 3  # uint32 targets, int8 weights
 KIND_SPARSE32 = 4  # uint32 targets, int32 weights
 KIND_CONV16 = 5  # int16 accumulators
 KIND_CONV32 = 6  # int32 accumulators
+KIND_IN_ORDER = 7  # int32 weights added to the int64 current itself, each sum overflowing
 
 # ---- accumulators (ports), grouped by population
 A_OFFSET = 0  # of the first valid element
@@ -76,7 +77,8 @@ P_STATE_MASK = 34  # fast: -1 where the reset subtracts or does nothing, else 0
 P_THRESHOLD = 35  # fast uniform: fires where v > this
 P_SUBTRACT = 36  # fast uniform: what the reset takes away from the masked v
 P_SUM_BITS = 37  # width of v before the comparison, 0 where it is that of the state
-P_FIELDS = 38
+P_SECOND = 38  # base of the second current in the int64 pools, -1 without one
+P_FIELDS = 39
 
 UPDATE_UNIFORM = 0  # int32, one parameter set, overflow impossible
 UPDATE_UNIFORM_CLAMP = 1  # the same with saturation
@@ -85,12 +87,18 @@ UPDATE_CURRENT = 3  # int32, u and v with multiplicative decays
 UPDATE_FLOAT_ROWS = 4  # float32, one spike, reset in the same step, no refractory time
 UPDATE_GENERAL = 5  # int64, everything (this and the next read the folded int64 sums)
 UPDATE_FLOAT = 6  # float32, everything
+UPDATE_SATURATING = 7  # int64, input added in order before the decay, two currents, aliases
 
 DECAY_NONE = 0
 DECAY_CLEAR = 1
 DECAY_MULSHIFT = 2
 DECAY_SHIFT = 3
 DECAY_SUBTRACT = 4
+DECAY_SHIFT_TAIL = 5
+
+OVERFLOW_SATURATE = 0
+OVERFLOW_WRAP = 1
+OVERFLOW_FULL = 2  # saturates, -2^(b-1) included
 
 RESET_ZERO = 0
 RESET_VALUE = 1
@@ -113,7 +121,8 @@ G_V_BIAS = 3
 G_THRESHOLD = 4
 G_V_RESET = 5
 G_V_MIN = 6
-G_FIELDS = 7
+G_ALIAS = 7  # neuron of the population that repeats the spikes, -1 = none
+G_FIELDS = 8
 
 F_U_KEEP = 0  # float32 pool
 F_U_GAIN = 1
@@ -126,7 +135,7 @@ F_FIELDS = 7
 
 # ---- probes
 R_POPULATION = 0
-R_IS_U = 1
+R_IS_U = 1  # 0: v, 1: u, 2: the second current
 R_EVERY = 2
 R_OFFSET = 3  # of its first value in the probe pool of its type
 R_KEPT = 4  # steps kept per sample
@@ -147,11 +156,11 @@ C_FIELDS = 10
 
 # ---- slots in the table of kernel addresses
 CALL_UPDATE = 0  # + 2 * UPDATE_* + (accumulator is int16)
-CALL_MARK = 14  # + (accumulator is int16)
-CALL_MARK_FLOAT = 16  # + (accumulator is int16)
-CALL_FOLD = 18  # to int64; + (accumulator is int16)
-CALL_FOLD_NARROW = 20  # to int32; + (accumulator is int16)
-CALL_PROBES = 22
-CALL_POOL = 23
-CALL_DELIVER = 24  # + KIND_*
-CALL_SLOTS = 31
+CALL_MARK = 16  # + (accumulator is int16)
+CALL_MARK_FLOAT = 18  # + (accumulator is int16)
+CALL_FOLD = 20  # to int64; + (accumulator is int16)
+CALL_FOLD_NARROW = 22  # to int32; + (accumulator is int16)
+CALL_PROBES = 24
+CALL_POOL = 25
+CALL_DELIVER = 26  # + KIND_*
+CALL_SLOTS = 34

@@ -11,6 +11,7 @@ from nmhw.sim.kernels.compiled import STAMP, kernel, late_kernel
 from nmhw.sim.kernels.fields import (
     P_BASE,
     P_ORDER,
+    P_SECOND,
     P_SIZE,
     P_STATE,
     P_UPDATE,
@@ -22,6 +23,7 @@ from nmhw.sim.kernels.fields import (
     UPDATE_FLOAT,
     UPDATE_FLOAT_ROWS,
     UPDATE_GENERAL,
+    UPDATE_SATURATING,
 )
 
 
@@ -48,7 +50,9 @@ def _close_over(stamp: str) -> Any:
             if pop[P_UPDATE] == UPDATE_FLOAT or pop[P_UPDATE] == UPDATE_FLOAT_ROWS:
                 values = uf if probe[R_IS_U] else vf
                 _copy_state(values, pop[P_STATE], n, order, place, probe_float, at)
-            elif pop[P_UPDATE] == UPDATE_GENERAL:
+            elif probe[R_IS_U] == 2:
+                _copy_state(u64, pop[P_SECOND], n, order, place, probe_int, at)
+            elif pop[P_UPDATE] == UPDATE_GENERAL or pop[P_UPDATE] == UPDATE_SATURATING:
                 wide = u64 if probe[R_IS_U] else v64
                 _copy_state(wide, pop[P_STATE], n, order, place, probe_int, at)
             else:

@@ -65,8 +65,10 @@ from nmhw.sim.kernels.fields import (
     P_SIZE,
     P_SLOTS,
     P_UPDATE,
+    UPDATE_FLOAT,
     UPDATE_FLOAT_ROWS,
     UPDATE_GENERAL,
+    UPDATE_SATURATING,
 )
 from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.kernels.neurons import count_per_core, empty_counts, scan_flags
@@ -132,10 +134,11 @@ def _update(pop, ports, calls, accs, params, states, rests, outs, marking, ring,
     first = pop[P_FIRST_PORT]
     kind = pop[P_UPDATE]
     if kind >= UPDATE_GENERAL:
-        for k in range(first, pop[P_END_PORT]):
-            _fold_wide(ports[k], calls, acc16, acc32, x64)
         call = calls[CALL_UPDATE + 2 * kind]
-        if kind == UPDATE_GENERAL:
+        if kind != UPDATE_SATURATING:
+            for k in range(first, pop[P_END_PORT]):
+                _fold_wide(ports[k], calls, acc16, acc32, x64)
+        if kind != UPDATE_FLOAT:
             return call_general(
                 call, pop, p64, x64, u64, v64, resting, rest_steps, marks, active, ring, ring_at
             )
@@ -219,7 +222,7 @@ def _close_over(stamp: str) -> Any:
                 pop = pops[p]
                 deliver(
                     pop, row, steps, continuous, calls, pops, projections, weights, rows, inputs,
-                    rings, (acc16, acc32, sums),
+                    rings, (acc16, acc32, sums, u64, x64),
                 )  # fmt: skip
                 slot = row % pop[P_SLOTS]
                 ring_at = pop[P_RING] + slot * pop[P_CAPACITY]
