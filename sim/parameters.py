@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.errors import UnsupportedError
 from nmhw.sim.bounds import INT32_MAX
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.program import Program
@@ -97,6 +98,22 @@ def fill_parameters(
             _fill_fast(pop, population, place, narrow[:, here])
             v0[0][here] = population.v0[place]
     return (narrow, wide, floats, biased), v0
+
+
+def place_currents(program: Program, pops: Ints, projections: Ints) -> None:
+    """Point projections that add to a current itself to its place in the int64 states."""
+    for row, q in zip(projections, program.projections, strict=True):
+        if row[f.J_KIND] != f.KIND_IN_ORDER:
+            continue
+        pop = pops[program.populations.index(q.target)]
+        row[f.J_ACC] = pop[f.P_SECOND if q.synapse else f.P_STATE]
+        if row[f.J_ACC] < 0:
+            raise UnsupportedError(
+                "the population has no second synaptic current",
+                got=f"synapse {q.synapse}",
+                where=q.name,
+                rule="sim.synapse",
+            )
 
 
 def _describe(pop: Ints, population: QuantizedPopulation) -> None:

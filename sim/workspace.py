@@ -14,7 +14,7 @@ from nmhw.sim.bounds import choose_update
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.calls import link, needed_slots
 from nmhw.sim.memory import aligned_zeros
-from nmhw.sim.parameters import fill_parameters
+from nmhw.sim.parameters import fill_parameters, place_currents
 from nmhw.sim.ports import PortPlan, bound_spikes, input_shift, plan_ports, port_row, with_primary
 from nmhw.sim.program import ALIGNMENT, Program
 from nmhw.values.probe import Probe
@@ -128,7 +128,7 @@ def allocate(
     projections, ports, widths = _place_ports(program, plan, pops)
     ring, ring_counts, n_late = _place_rings(program, pops, most)
     params, starts = fill_parameters(program, populations, pops, n_total)
-    _place_currents(program, pops, projections)
+    place_currents(program, pops, projections)
     n_int, n_float = starts[1].size, starts[2].size
     states = tuple(
         aligned_zeros(n, dtype)
@@ -228,22 +228,6 @@ def _place_ports(
         pop[f.P_END_PROJECTION] = first
     width_16, width_32 = (max(n, ALIGNMENT) + ALIGNMENT for n in used)
     return table, np.array(rows), (width_16, width_32)
-
-
-def _place_currents(program: Program, pops: Ints, projections: Ints) -> None:
-    """Point projections that add to a current itself to its place in the int64 states."""
-    for row, q in zip(projections, program.projections, strict=True):
-        if row[f.J_KIND] != f.KIND_IN_ORDER:
-            continue
-        pop = pops[program.populations.index(q.target)]
-        row[f.J_ACC] = pop[f.P_SECOND if q.synapse else f.P_STATE]
-        if row[f.J_ACC] < 0:
-            raise UnsupportedError(
-                "the population has no second synaptic current",
-                got=f"synapse {q.synapse}",
-                where=q.name,
-                rule="sim.synapse",
-            )
 
 
 def _place_rings(
