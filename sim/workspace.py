@@ -292,11 +292,8 @@ def _place_probes(
     used = [0, 0]
     for row, probe in zip(rows, probes, strict=True):
         if probe.population not in program.populations:
-            raise UsageError(
-                "no such population to probe",
-                got=repr(probe.population),
-                hint=", ".join(program.populations),
-            )
+            known = ", ".join(program.populations)
+            raise UsageError("no such population to probe", got=repr(probe.population), hint=known)
         index = program.populations.index(probe.population)
         is_float = int(pops[index, f.P_UPDATE] in FLOAT_FORMS)
         row[f.R_POPULATION], row[f.R_IS_U] = index, ("v", "u", "u2").index(probe.variable)
