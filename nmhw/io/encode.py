@@ -127,6 +127,37 @@ def encode_latency(x: NDArray[Any], n_steps: int) -> SpikeEvents:
     return SpikeEvents.from_arrays(sample, step, index, len(values), n_steps, values.shape[1:])
 
 
+def encode_times(x: NDArray[Any], n_ticks: int | None = None) -> Floats:
+    """One spike time per element, t = 1 - x in [0, 1]; elements that are 0 are silent (inf).
+
+    Parameters
+    ----------
+    x : (samples, ...) in [0, 1]
+    n_ticks : int, optional
+        Round up to whole ticks of 1 / n_ticks.
+
+    Returns
+    -------
+    (samples, elements) float64
+    """
+    values = _checked(x, 1)
+    flat = values.reshape(len(values), -1)
+    times = np.where(flat > 0, 1.0 - flat, np.inf)
+    return times if n_ticks is None else np.ceil(times * n_ticks - 1e-9) / n_ticks
+
+
+def first_times(events: SpikeEvents) -> Floats:
+    """Return the first event of every sample and address as a time in [0, 1); inf = silent.
+
+    Returns
+    -------
+    (samples, elements) float64, step / n_steps
+    """
+    times = np.full((events.n_samples, events.n_neurons), np.inf)
+    np.minimum.at(times, (events.sample, events.index), events.step / events.n_steps)
+    return times
+
+
 def encode_accumulate(x: NDArray[Any], n_steps: int) -> SpikeEvents:
     """Add x in every step, spike when the sum reaches 1 and keep the rest; no randomness.
 
