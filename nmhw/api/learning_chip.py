@@ -77,7 +77,7 @@ def place_learning(
     native = is_native(chip, rule.name)
     if not native and not assume_engine:
         raise UnsupportedError(
-            f"{chip.name} does not run {rule.name} itself",
+            f"the chip does not run {rule.name} itself",
             got=rule.name,
             limit=", ".join(chip.learning_native) or "no on-chip learning published",
             where=chip.name,
@@ -85,7 +85,7 @@ def place_learning(
             rule="learn.not-native",
         )
     network = learned_network(net, weights)
-    quantized = quantize(network, chip, allow=("compare", "reset"))
+    quantized = quantize(network, chip, allow=("reset", "reset_delay", "recurrent_bias_from_step"))
     mapping = map_network(quantized, chip, seed=seed)
     names = tuple(p.name for p in network.populations)
     return LearningPlace(chip, native, mapping, names)

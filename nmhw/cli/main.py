@@ -21,6 +21,7 @@ VERBS = {
     "map": ("nmhw.cli.map", "Quantize and map a network; layer and core tables."),
     "run": ("nmhw.cli.run", "Run a network in a chip's integers and price it."),
     "compare": ("nmhw.cli.compare", "One network on several chips, in one table."),
+    "learn": ("nmhw.cli.learn", "On-chip learning with energy against named baselines."),
     "report": ("nmhw.cli.report", "Render or re-price a saved run."),
     "chips": ("nmhw.cli.chips", "List chips, or show one with every source."),
 }

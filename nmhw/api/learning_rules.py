@@ -1,0 +1,72 @@
+"""From settings to rules: gradient rules by name, their defaults, their baselines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nmhw.values.learning_settings import LearningSettings
+
+if TYPE_CHECKING:
+    from nmhw.sim.learning.gradient_rule import GradientRule
+
+#: Settings that were chosen on the validation part of the digits (docs/learning.md says how), for
+#: the integer form (one sample at a time) and the mini-batch float form.
+DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("std-ed", "integer"): {"lr": 0.01},
+    ("mpd-ed", "integer"): {"lr": 0.01},
+    ("stbp", "integer"): {"lr": 0.01},
+    ("srm", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
+    ("std-ed", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
+    ("mpd-ed", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
+    ("stbp", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
+}
+
+#: How each baseline of STBP is trained and counted: mask of the training, accounting.
+BASELINE_FORMS: dict[str, tuple[str, str]] = {
+    "stbp-dense": ("none", "dense"),
+    "stbp-gated": ("none", "gated"),
+    "stbp-band": ("band", "band"),
+}
+
+
+def gradient_rule(settings: LearningSettings) -> GradientRule:
+    """Return the gradient rule of the settings.
+
+    Spike-time rules use exact times in float mode and ticks in integer mode unless
+    ``rule_options`` say otherwise.
+    """
+    from nmhw.sim.learning.gradient_rule import named
+
+    options: dict[str, Any] = {"n_steps": settings.n_steps, **settings.rule_options}
+    if settings.rule == "std-ed":
+        options.setdefault("time", "ticks" if settings.mode == "integer" else "exact")
+    return named(settings.rule, **options)
+
+
+def default_settings(rule: str, mode: str) -> dict[str, Any]:
+    """Return the settings of a rule that a user did not give."""
+    return dict(DEFAULTS.get((rule, mode), {}))
+
+
+def baseline_settings(settings: LearningSettings, name: str) -> LearningSettings:
+    """Return the settings of a baseline: STBP, same network, code, steps, weights and epochs."""
+    mask, _ = BASELINE_FORMS[name]
+    kept = {
+        k: v
+        for k, v in settings.rule_options.items()
+        if k in ("decay", "surrogate", "width", "theta0", "band", "head", "init_gain")
+        and settings.rule != "std-ed"
+    }
+    rule = "stbp" if mask == "none" else "mpd-ed"
+    options = kept if mask == "none" else {**kept, "mask": mask}
+    defaults = default_settings("stbp", settings.mode)
+    rate = settings.lr if settings.rule in ("mpd-ed", "stbp") else defaults.get("lr", settings.lr)
+    return replace(settings, rule=rule, rule_options=options, lr=rate)
+
+
+def writes_nir(settings: LearningSettings) -> bool:
+    """Return whether the trained neurons are LIF neurons that NIR has."""
+    if settings.rule not in ("mpd-ed", "stbp"):
+        return False
+    return gradient_rule(settings).threshold == "const"

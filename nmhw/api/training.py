@@ -1,0 +1,273 @@
+"""Train one network from one seed: epochs, checkpoints, resume; deterministic, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmhw.api.learning_inputs import encode_steps_of, encode_times_of, is_redrawn
+from nmhw.errors import ResultFileError
+from nmhw.io.atomic import replacing
+from nmhw.values.dataset import LabeledData, Part
+from nmhw.values.learning import OPERATIONS, EpochRecord, OperationCounts
+from nmhw.values.learning_settings import LearningSettings
+from nmhw.values.rng import stream
+
+if TYPE_CHECKING:
+    from nmhw.sim.learning.gradient_rule import GradientRule
+    from nmhw.sim.learning.layer import LearningNetwork
+
+#: Called after every epoch with (epochs done, epochs).
+EpochProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedSeed:
+    """What one training left.
+
+    Attributes
+    ----------
+    seed : int
+    records : one EpochRecord per epoch
+    weights : list of arrays, as the engine stores them (floats on the grid of the format)
+    error_events : (n_epochs) lists of (n_neurons,) arrays
+        Error events that entered each neuron, per layer.
+    """
+
+    seed: int
+    records: tuple[EpochRecord, ...]
+    weights: list[NDArray[np.float64]]
+    error_events: tuple[list[NDArray[np.int64]], ...]
+
+    @property
+    def test_accuracy(self) -> float:
+        """Accuracy on the test part after the last epoch."""
+        return float(self.records[-1].test_accuracy or 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Epoch:
+    """One epoch: its record, its errors per neuron, its counts on other machines."""
+
+    record: EpochRecord
+    errors: list[NDArray[np.int64]]
+    others: Mapping[str, OperationCounts]
+
+
+@dataclass(slots=True, eq=False)
+class Trainer:
+    """One training in progress."""
+
+    data: LabeledData
+    net: LearningNetwork
+    rule: GradientRule
+    settings: LearningSettings
+    seed: int
+    weights: list[NDArray[np.float64]] | None = None
+    frozen: tuple[str, ...] = ()
+    accountings: tuple[str, ...] = ()
+
+    def run(
+        self,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        progress: EpochProgress | None = None,
+    ) -> tuple[TrainedSeed, dict[str, TrainedSeed]]:
+        """Train all epochs; return the training, and the same one as other machines count it.
+
+        Parameters
+        ----------
+        checkpoint : path, optional
+            Written after every epoch.
+        resume : bool
+            Continue from the checkpoint where there is one; the outcome has the same bytes as that
+            of a run without interruption.
+
+        Raises
+        ------
+        ResultFileError
+            For a checkpoint of other settings.
+        """
+        engine = self._engine()
+        history: list[_Epoch] = []
+        if resume and checkpoint is not None and checkpoint.exists():
+            history = self._restore(engine, checkpoint)
+        judged = {part: self._judged(part) for part in ("validation", "test")}
+        inputs = None
+        rows = self.data.rows("train")
+        labels = self.data.labels[rows]
+        for epoch in range(len(history), self.settings.epochs):
+            if inputs is None or is_redrawn(self.data, self.settings, self.rule):
+                inputs = self._packed(rows, self.seed, epoch)
+            order = stream(self.seed, "learning.order", epoch).permutation(labels.size)
+            engine.lr = self.settings.lr_of_epoch(epoch)
+            outcome = engine.train(inputs, labels, order)
+            record = self._record(engine, epoch, outcome, labels.size, judged)
+            errors = [np.asarray(e, np.int64) for e in outcome.error_events]
+            history.append(_Epoch(record, errors, dict(outcome.other_counts)))
+            if checkpoint is not None:
+                self._save(engine, history, checkpoint)
+            if progress is not None:
+                progress(epoch + 1, self.settings.epochs)
+        weights = [np.asarray(w, np.float64) for w in engine.weights()]
+        return self._outcome(history, weights)
+
+    def _outcome(
+        self, history: list[_Epoch], weights: list[NDArray[np.float64]]
+    ) -> tuple[TrainedSeed, dict[str, TrainedSeed]]:
+        errors = tuple(e.errors for e in history)
+        own = TrainedSeed(self.seed, tuple(e.record for e in history), weights, errors)
+        others = {}
+        for kind in self.accountings:
+            records = tuple(replace(e.record, counts=e.others[kind]) for e in history)
+            others[kind] = TrainedSeed(self.seed, records, weights, errors)
+        return own, others
+
+    def _engine(self) -> Any:
+        from nmhw.sim.learning.network import initial_weights
+
+        chosen, weights = self.settings, self.weights
+        if weights is None:
+            weights = initial_weights(self.net, self.rule, self.seed)
+        if self._is_batched:
+            from nmhw.sim.learning.batch_engine import BatchEngine
+
+            return BatchEngine(
+                self.net, weights, self.rule, chosen.weights, chosen.lr, self.seed,
+                chosen.optimizer, chosen.batch, self.accountings, self.frozen,
+            )  # fmt: skip
+        from nmhw.sim.learning.engine import Engine
+
+        return Engine(
+            self.net, weights, self.rule, chosen.weights, mode=chosen.mode, lr=chosen.lr,
+            seed=self.seed, optimizer=chosen.optimizer, batch=chosen.batch,
+        )  # fmt: skip
+
+    @property
+    def _is_batched(self) -> bool:
+        return self.settings.mode == "float"
+
+    def _packed(self, rows: NDArray[np.int64], seed: int | None, epoch: int) -> Any:
+        if self.rule.uses_times:
+            dense = encode_times_of(self.data, rows, self.rule)
+        else:
+            events = encode_steps_of(self.data, rows, self.settings, seed, epoch)
+        if self._is_batched:
+            return dense if self.rule.uses_times else events
+        from nmhw.sim.learning.packed import pack_events, pack_times
+
+        return pack_times(dense, self.rule) if self.rule.uses_times else pack_events(events)
+
+    def test_accuracy(self) -> float:
+        """Return the test accuracy of the weights as they are."""
+        packed = self._judged("test")
+        assert packed is not None
+        _, predictions, _ = self._engine().predict(packed[0])
+        return float(np.mean(predictions == packed[1]))
+
+    def _judged(self, part: Part | str) -> tuple[Any, NDArray[np.int64]] | None:
+        rows = self.data.rows(part)  # type: ignore[arg-type]
+        if not rows.size:
+            return None
+        return self._packed(rows, None, 0), self.data.labels[rows]
+
+    def _record(
+        self, engine: Any, epoch: int, outcome: Any, n_train: int, judged: Mapping[str, Any]
+    ) -> EpochRecord:
+        accuracies: dict[str, float | None] = {}
+        for part, packed in judged.items():
+            accuracies[part] = None
+            if packed is not None:
+                _, predictions, _ = engine.predict(packed[0])
+                accuracies[part] = float(np.mean(predictions == packed[1]))
+        return EpochRecord(
+            epoch,
+            outcome.n_correct / n_train,
+            accuracies["validation"],
+            accuracies["test"],
+            outcome.counts,
+            dict(zip(self.net.names, (float(x) for x in outcome.silent_fraction), strict=False)),
+            int(outcome.n_updated),
+        )
+
+    def _digest(self) -> str:
+        initial = [] if self.weights is None else [float(np.sum(w)) for w in self.weights]
+        split = [int((self.data.split == k).sum()) for k in range(3)]
+        return self.settings.digest(
+            self.seed, self.data.name, split, initial, self.frozen, self.accountings
+        )
+
+    def _save(self, engine: Any, history: list[_Epoch], checkpoint: Path) -> None:
+        arrays = {f"state/{k}": np.asarray(v) for k, v in engine.state().items()}
+        for epoch, kept in enumerate(history):
+            arrays |= {f"errors/{epoch}/{k}": layer for k, layer in enumerate(kept.errors)}
+            arrays[f"counts/{epoch}"] = kept.record.counts.values
+            arrays |= {f"others/{epoch}/{k}": c.values for k, c in kept.others.items()}
+        meta = {
+            "digest": self._digest(),
+            "records": [_record_json(e.record) for e in history],
+            "n_errors": len(history[0].errors),
+        }
+        arrays["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
+        with replacing(checkpoint) as temporary, open(temporary, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def _restore(self, engine: Any, checkpoint: Path) -> list[_Epoch]:
+        from nmhw.io.event_file import load_npz
+
+        arrays = load_npz(checkpoint)
+        try:
+            meta = json.loads(arrays["meta"].tobytes())
+            if meta["digest"] != self._digest():
+                raise ResultFileError(
+                    "the checkpoint belongs to other settings", where=str(checkpoint),
+                    hint="the same options, or another directory", rule="learn.checkpoint",
+                )  # fmt: skip
+            history = [
+                self._epoch_from(saved, arrays, meta["n_errors"]) for saved in meta["records"]
+            ]
+            prefix = "state/"
+            state = {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
+            engine.restore(state)
+        except (KeyError, ValueError, TypeError) as error:
+            raise ResultFileError("not a complete checkpoint", where=str(checkpoint)) from error
+        return history
+
+    def _epoch_from(
+        self, saved: dict[str, Any], arrays: Mapping[str, NDArray[Any]], n_errors: int
+    ) -> _Epoch:
+        epoch = saved["epoch"]
+        record = _record_from(saved, arrays[f"counts/{epoch}"])
+        errors = [arrays[f"errors/{epoch}/{k}"] for k in range(n_errors)]
+        others = {
+            kind: replace(record.counts, values=arrays[f"others/{epoch}/{kind}"])
+            for kind in self.accountings
+        }
+        return _Epoch(record, errors, others)
+
+
+def _record_json(record: EpochRecord) -> dict[str, Any]:
+    return {
+        "epoch": record.epoch,
+        "train_accuracy": record.train_accuracy,
+        "validation_accuracy": record.validation_accuracy,
+        "test_accuracy": record.test_accuracy,
+        "silent_fraction": dict(record.silent_fraction),
+        "updated_samples": record.updated_samples,
+        "layers": list(record.counts.layers),
+        "n_samples": record.counts.n_samples,
+        "operations": list(OPERATIONS),
+    }
+
+
+def _record_from(saved: dict[str, Any], values: NDArray[Any]) -> EpochRecord:
+    counts = OperationCounts(tuple(saved["layers"]), values.astype(np.int64), saved["n_samples"])
+    fields = ("epoch", "train_accuracy", "validation_accuracy", "test_accuracy")
+    kept = [saved[name] for name in fields]
+    return EpochRecord(*kept, counts, saved["silent_fraction"], saved["updated_samples"])

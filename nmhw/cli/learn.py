@@ -1,0 +1,136 @@
+"""``nmhw learn``: on-chip learning experiments with every operation counted and priced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nmhw.cli.learn_options import FORMAT, SETTINGS, learning_options, parse_seeds
+from nmhw.cli.options import given_options, output_options
+from nmhw.cli.output import emit_json, emit_text, note
+from nmhw.errors import UsageError
+
+
+@click.command("learn")
+@click.argument("data")
+@learning_options
+@output_options
+def command(**options: Any) -> None:
+    """Train on DATA (digits, digits-shifted, digits-corrupted, gestures, or FILE.npz) by a rule.
+
+    Accuracy and energy per epoch, operations by kind, and ratios against time-step
+    surrogate-gradient learning (STBP) counted for a dense, a spike-gated and a band-masked machine.
+    """
+    from nmhw.api.learning import learn
+
+    folder = None if options["output"] is None else Path(options["output"])
+    if options["resume"] and folder is None:
+        raise UsageError("--resume continues what -o DIR holds", hint="-o DIR")
+    _check_folder(folder, options["resume"])
+    chosen, initial = _settings(options), None
+    if Path(chosen.get("net", "")).suffix == ".nir":
+        initial, more = _from_nir(chosen.pop("net"), options["rule"], chosen)
+        chosen |= more
+    experiment = learn(
+        _data(options),
+        options["rule"],
+        options["chip_name"],
+        seeds=parse_seeds(options["seeds"]),
+        baselines=_names(options["baselines"]),
+        **({} if options["costs"] is None else {"costs": _names(options["costs"])}),
+        scope=options["scope"],
+        assume_learning_engine=options["assume_learning_engine"],
+        merge_validation=options["merge_validation"],
+        out=folder,
+        resume=options["resume"],
+        initial=initial,
+        frozen=_names(options["frozen"]) or (),
+        progress=None if options["quiet"] else _Progress(),
+        **chosen,
+    )
+    if folder is not None:
+        experiment.save(folder)
+        if options["plots"]:
+            experiment.plot(folder)
+        note(f"saved to {folder}", options["quiet"])
+    if options["as_json"]:
+        emit_json(experiment.to_json())
+    else:
+        emit_text(experiment.report())
+
+
+class _Progress:
+    """Say on stderr how far each training is: every tenth of it."""
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        if done == total or done * 10 // total != (done - 1) * 10 // total:
+            note(f"{label}: epoch {done} of {total}")
+
+
+def _data(options: dict[str, Any]) -> Any:
+    from nmhw.io.learning_data import load_learning_data
+
+    data = load_learning_data(options["data"])
+    limits = [options[k] for k in ("n_train", "n_validation", "n_test")]
+    return data if limits == [None] * 3 else data.take(*limits)
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that stand on the command line; the rest has defaults by rule."""
+    from nmhw.values.learning import WeightFormat
+
+    given = set(given_options({name: name for name in options}))
+    chosen = {field: options[name] for name, field in SETTINGS.items() if name in given}
+    formats = {field: options[name] for name, field in FORMAT.items() if name in given}
+    if formats.get("bits") == 0:
+        formats["bits"] = None
+    if options["mode"] == "float" and "bits" not in formats:
+        formats["bits"] = None
+    chosen["weights"] = WeightFormat(**formats)
+    rule_options = dict(_rule_option(pair) for pair in options["rule_settings"])
+    for name in ("threshold", "mask", "head"):
+        if options[name] is not None:
+            rule_options[name] = options[name]
+    if rule_options:
+        chosen["rule_options"] = rule_options
+    return chosen
+
+
+def _rule_option(pair: str) -> tuple[str, Any]:
+    field, equals, text = pair.partition("=")
+    if not equals:
+        raise UsageError("--set needs FIELD=VALUE", got=repr(pair))
+    for convert in (int, float):
+        try:
+            return field, convert(text)
+        except ValueError:
+            continue
+    return field, text
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return tuple(name.strip() for name in text.split(",") if name.strip() not in ("", "none"))
+
+
+def _from_nir(path: str, rule: str, chosen: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    from nmhw.api.fine_tuning import read_for_learning
+
+    return read_for_learning(path, rule, chosen)
+
+
+def _check_folder(folder: Path | None, resume: bool) -> None:
+    """Replace only what nmhw wrote."""
+    if folder is None or not folder.exists() or resume:
+        return
+    if not folder.is_dir():
+        raise UsageError("the output is no directory", got=str(folder))
+    known = {"result.json", "checkpoints"}
+    if any(folder.iterdir()) and not known & {p.name for p in folder.iterdir()}:
+        raise UsageError(
+            "the directory holds files that nmhw learn did not write", got=str(folder),
+            hint="another -o DIR",
+        )  # fmt: skip

@@ -1,0 +1,184 @@
+"""A learning experiment as text, at most 100 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from nmhw.report.layout import indented, new_table, render
+from nmhw.values.units import format_percent, format_si
+
+#: Epochs shown: the first, the last, and this many between.
+_SHOWN_EPOCHS = 8
+
+_FIGURES = (
+    "Energies are counts times the unit prices of a named cost set: parameters with a range, no "
+    "measurements. A ratio belongs to its baseline, its number of steps, its cost set and its scope."
+)
+
+
+def render_learning(summary: Mapping[str, Any], *, color: bool = False) -> str:
+    """Return the report of a learning experiment.
+
+    Parameters
+    ----------
+    summary : mapping
+        From ``LearningExperiment.to_json``.
+    """
+    parts: list[RenderableType] = [Text("\n".join(_head(summary)))]
+    parts += [Text(""), _training_table(summary)]
+    parts += [Text(""), _epoch_table(summary)]
+    if summary["baselines"]:
+        parts += [Text(""), *_ratio_tables(summary)]
+    parts += [Text(""), _operation_table(summary), Text(""), Text(indented(_FIGURES, 0))]
+    if summary["warnings"]:
+        lines = "\n".join(indented(w) for w in summary["warnings"])
+        parts.append(Text("\nWarnings\n" + lines))
+    return render(parts, color=color)
+
+
+def _head(summary: Mapping[str, Any]) -> list[str]:
+    settings = summary["settings"]
+    weights = settings["weights"]
+    hypothetical = " (HYPOTHETICAL learning engine)" if summary["is_hypothetical"] else ""
+    chip = summary["chip"] or "no chip"
+    width = "float" if weights["bits"] is None else f"{weights['bits']} bits"
+    lines = [
+        f"nmhw {summary['nmhw_version']}  {summary['rule']} on {summary['data']['name']}, {chip}"
+        + hypothetical,
+        f"  data: {summary['data']['title']}; {summary['data']['n_train']} training, "
+        f"{summary['data']['n_validation']} validation, {summary['data']['n_test']} test",
+        f"  network {settings['net']}, {settings['n_steps']} steps, code {settings['code']}, "
+        f"{settings['epochs']} epochs, batch {settings['batch']}, rate {settings['lr']:g}",
+        f"  weights {width}, {weights['rounding']} rounding, write {weights['policy']}, "
+        f"{weights['accumulate']} accumulation; {settings['mode']} arithmetic, "
+        f"{settings['optimizer']}",
+    ]
+    if summary["is_reconstruction"]:
+        lines.append(f"  rule: reconstructed {summary['rule_source']}")
+    if summary["is_hypothetical"]:
+        lines.append(
+            f"  {chip} does not run {summary['rule']} itself: every figure below is hypothetical"
+        )
+    if summary["traffic"]:
+        traffic = summary["traffic"]
+        lines.append(
+            f"  mapped to {traffic['n_cores']} cores; error packets of "
+            f"{'/'.join(map(str, traffic['packet_bits']))} bits, "
+            f"{traffic['packets_per_sample']:.3g} packets and {traffic['hops_per_sample']:.3g} "
+            "hops per sample"
+        )
+    accuracy = summary["trainings"][0]["accuracy"]
+    lines += ["", f"ACCURACY {_accuracy(accuracy)} on {summary['data']['n_test']} test samples"]
+    if summary["starts_trained"]:
+        lines.append(f"  before training: {format_percent(summary['accuracy_before'], 2)}")
+    return [indented(line.strip(), len(line) - len(line.lstrip())) if line else "" for line in lines]
+
+
+def _accuracy(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return "-"
+    text = format_percent(value["mean"], 2)
+    if value["low"] is not None:
+        low, high = format_percent(value["low"], 2), format_percent(value["high"], 2)
+        text += f" (95 % interval of the mean {low} to {high}, {value['n']} seeds)"
+    return text
+
+
+def _training_table(summary: Mapping[str, Any]) -> RenderableType:
+    costs = summary["costs"][0]
+    table = new_table(
+        f"Trainings (energy per training sample, cost set {costs}, whole training)",
+        ["rule", "test accuracy", "forward", "log", "backward", "update", "sum", "one training"],
+    )
+    for training in summary["trainings"]:
+        energy = training["energy_j"][costs]["whole training"]
+        phases = [format_si(energy["by_phase"][p], "J") for p in _PHASES]
+        accuracy = training["accuracy"]
+        shown = "-" if accuracy is None else format_percent(accuracy["mean"], 2)
+        table.add_row(
+            training["name"], shown, *phases, format_si(energy["per_sample"], "J"),
+            format_si(energy["training"], "J"),
+        )  # fmt: skip
+    return table
+
+
+_PHASES = ("forward", "log", "backward", "update")
+
+
+def _epoch_table(summary: Mapping[str, Any]) -> RenderableType:
+    costs = summary["costs"][0]
+    title = f"Epochs of {summary['rule']} (means over seeds; energy per sample, {costs})"
+    columns = ["epoch", "training", "validation", "test", "updated", "silent", "learning", "whole"]
+    table = new_table(title, columns)
+    rows = summary["epochs"]
+    for row in (rows[k] for k in _some(len(rows))):
+        silent = max((s for s in row["silent"].values() if s is not None), default=None)
+        energy = row["energy_j_per_sample"][costs]
+        table.add_row(
+            str(row["epoch"]),
+            *(format_percent(row[k], 1) for k in (
+                "train_accuracy", "validation_accuracy", "accuracy", "updated_share")),
+            format_percent(silent, 1),
+            format_si(energy["learning only"], "J"), format_si(energy["whole training"], "J"),
+        )  # fmt: skip
+    return table
+
+
+def _some(n: int) -> Iterable[int]:
+    if n <= _SHOWN_EPOCHS + 2:
+        return range(n)
+    return sorted({round(k * (n - 1) / (_SHOWN_EPOCHS + 1)) for k in range(_SHOWN_EPOCHS + 2)})
+
+
+def _ratio_tables(summary: Mapping[str, Any]) -> Iterable[RenderableType]:
+    names = list(summary["baselines"])
+    steps = summary["settings"]["n_steps"]
+    for scope, ratios in summary["ratios"].items():
+        title = f"Baseline / {summary['rule']} ({scope}, {steps} steps; range over all prices)"
+        table = new_table(title, ["", *names])
+        operations = [f"{ratios['op_ratio'][n]:.1f}" for n in names]
+        table.add_row("operations, no prices", *operations)
+        for cost, found in ratios["energy_ratio"].items():
+            cells = [found[n] for n in names]
+            table.add_row(
+                cost, *(f"{c['value']:.1f} ({c['low']:.1f} to {c['high']:.1f})" for c in cells)
+            )
+        yield table
+        yield Text("")
+
+
+def _operation_table(summary: Mapping[str, Any]) -> RenderableType:
+    trainings = summary["trainings"]
+    columns = ["operation", *(t["name"] for t in trainings)]
+    table = new_table("Operations per training sample", columns)
+    for name in trainings[0]["operations_per_sample"]:
+        counts = [t["operations_per_sample"][name] for t in trainings]
+        if any(counts):
+            table.add_row(name, *(_number(c) for c in counts))
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.3g}"
+
+
+def render_groups(summary: Mapping[str, Any]) -> str:
+    """Return the accuracy on every group of classes after every stage.
+
+    Parameters
+    ----------
+    summary : mapping
+        From ``ClassesInTurn.to_json``.
+    """
+    names = [",".join(map(str, group)) for group in summary["groups"]]
+    title = "Test accuracy on each group of classes (rows: after learning)"
+    table = new_table(title, ["after", *names])
+    for name, row in zip(names, summary["accuracy"], strict=True):
+        table.add_row(name, *(format_percent(a, 1) for a in row))
+    lost = format_percent(summary["forgetting"], 1)
+    text = f"FORGETTING {lost}: best accuracy of the earlier groups minus that at the end, mean"
+    return render([Text(text), Text(""), table])
