@@ -40,8 +40,8 @@ def read_for_learning(
     UnsupportedError
         For neurons that the rule does not train.
     """
+    from nmhw.api.learned_network import learning_form
     from nmhw.api.reading import load
-    from nmhw.sim.learning.network import from_network
 
     if rule not in ("mpd-ed", "stbp"):
         raise UnsupportedError(
@@ -49,7 +49,7 @@ def read_for_learning(
             hint="--rule mpd-ed or stbp", rule="learn.nir-rule",
         )  # fmt: skip
     network = load(path)
-    net, weights = from_network(network)
+    net, weights = learning_form(network)
     decay, theta0 = _neuron(network)
     options = {**settings.get("rule_options", {}), "decay": decay, "theta0": theta0}
     sizes = "-".join(str(n) for n in (net.n_inputs, *(x.n_out for x in net.layers)))

@@ -27,6 +27,7 @@ from nmhw.values.learning_settings import LearningSettings
 from nmhw.values.op_cost import BASELINES, SCOPES, Scope, cost_set
 
 if TYPE_CHECKING:
+    from nmhw.sim.learning.closed_forms import Accounting
     from nmhw.sim.learning.layer import LearningNetwork
 
 #: Called with (what is trained, epochs done, epochs).
@@ -139,8 +140,8 @@ class _Runner:
         self.traffic: dict[str, Any] | None = None
 
     def train(
-        self, name: str, settings: LearningSettings, accountings: tuple[str, ...]
-    ) -> list[tuple[TrainedSeed, Mapping[str, TrainedSeed]]]:
+        self, name: str, settings: LearningSettings, accountings: tuple[Accounting, ...]
+    ) -> list[tuple[TrainedSeed, dict[str, TrainedSeed]]]:
         """Return one training per seed, with its recounted forms."""
         found = []
         for seed in self.seeds:

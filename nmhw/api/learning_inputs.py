@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,5 +84,7 @@ def _take(events: SpikeEvents | None, rows: NDArray[np.int64]) -> SpikeEvents:
     position = np.full(events.n_samples, -1, np.int64)
     position[rows] = np.arange(rows.size)
     kept = position[events.sample] >= 0
-    columns: Any = (c[kept] for c in (position[events.sample], events.step, events.index))
-    return SpikeEvents.from_arrays(*columns, rows.size, events.n_steps, events.shape)
+    sample, step, index = position[events.sample][kept], events.step[kept], events.index[kept]
+    return SpikeEvents.from_arrays(
+        sample, step, index, rows.size, events.n_steps, events.shape
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.api.learning_inputs import encode_steps_of, encode_times_of, is_redrawn
-from nmhw.errors import ResultFileError
+from nmhw.errors import ResultFileError, UnsupportedError
 from nmhw.io.atomic import replacing
 from nmhw.values.dataset import LabeledData, Part
 from nmhw.values.learning import OPERATIONS, EpochRecord, OperationCounts
@@ -20,6 +20,7 @@ from nmhw.values.learning_settings import LearningSettings
 from nmhw.values.rng import stream
 
 if TYPE_CHECKING:
+    from nmhw.sim.learning.closed_forms import Accounting
     from nmhw.sim.learning.gradient_rule import GradientRule
     from nmhw.sim.learning.layer import LearningNetwork
 
@@ -71,7 +72,7 @@ class Trainer:
     seed: int
     weights: list[NDArray[np.float64]] | None = None
     frozen: tuple[str, ...] = ()
-    accountings: tuple[str, ...] = ()
+    accountings: tuple[Accounting, ...] = ()
 
     def run(
         self,
@@ -123,7 +124,7 @@ class Trainer:
     ) -> tuple[TrainedSeed, dict[str, TrainedSeed]]:
         errors = tuple(e.errors for e in history)
         own = TrainedSeed(self.seed, tuple(e.record for e in history), weights, errors)
-        others = {}
+        others: dict[str, TrainedSeed] = {}
         for kind in self.accountings:
             records = tuple(replace(e.record, counts=e.others[kind]) for e in history)
             others[kind] = TrainedSeed(self.seed, records, weights, errors)
@@ -142,12 +143,9 @@ class Trainer:
                 self.net, weights, self.rule, chosen.weights, chosen.lr, self.seed,
                 chosen.optimizer, chosen.batch, self.accountings, self.frozen,
             )  # fmt: skip
-        from nmhw.sim.learning.engine import Engine
-
-        return Engine(
-            self.net, weights, self.rule, chosen.weights, mode=chosen.mode, lr=chosen.lr,
-            seed=self.seed, optimizer=chosen.optimizer, batch=chosen.batch,
-        )  # fmt: skip
+        raise UnsupportedError(
+            "this version trains in float arithmetic", got=chosen.mode, hint="--mode float"
+        )
 
     @property
     def _is_batched(self) -> bool:
@@ -160,9 +158,7 @@ class Trainer:
             events = encode_steps_of(self.data, rows, self.settings, seed, epoch)
         if self._is_batched:
             return dense if self.rule.uses_times else events
-        from nmhw.sim.learning.packed import pack_events, pack_times
-
-        return pack_times(dense, self.rule) if self.rule.uses_times else pack_events(events)
+        raise UnsupportedError("integer learning", got=self.settings.mode, hint="--mode float")
 
     def test_accuracy(self) -> float:
         """Return the test accuracy of the weights as they are."""
@@ -224,11 +220,15 @@ class Trainer:
         arrays = load_npz(checkpoint)
         try:
             meta = json.loads(arrays["meta"].tobytes())
-            if meta["digest"] != self._digest():
-                raise ResultFileError(
-                    "the checkpoint belongs to other settings", where=str(checkpoint),
-                    hint="the same options, or another directory", rule="learn.checkpoint",
-                )  # fmt: skip
+            is_mine = meta["digest"] == self._digest()
+        except (KeyError, ValueError, TypeError) as error:
+            raise ResultFileError("not a checkpoint", where=str(checkpoint)) from error
+        if not is_mine:
+            raise ResultFileError(
+                "the checkpoint belongs to other settings", where=str(checkpoint),
+                hint="the same options, or another directory", rule="learn.checkpoint",
+            )  # fmt: skip
+        try:
             history = [
                 self._epoch_from(saved, arrays, meta["n_errors"]) for saved in meta["records"]
             ]
@@ -245,7 +245,7 @@ class Trainer:
         epoch = saved["epoch"]
         record = _record_from(saved, arrays[f"counts/{epoch}"])
         errors = [arrays[f"errors/{epoch}/{k}"] for k in range(n_errors)]
-        others = {
+        others: dict[str, OperationCounts] = {
             kind: replace(record.counts, values=arrays[f"others/{epoch}/{kind}"])
             for kind in self.accountings
         }
@@ -268,6 +268,7 @@ def _record_json(record: EpochRecord) -> dict[str, Any]:
 
 def _record_from(saved: dict[str, Any], values: NDArray[Any]) -> EpochRecord:
     counts = OperationCounts(tuple(saved["layers"]), values.astype(np.int64), saved["n_samples"])
-    fields = ("epoch", "train_accuracy", "validation_accuracy", "test_accuracy")
-    kept = [saved[name] for name in fields]
-    return EpochRecord(*kept, counts, saved["silent_fraction"], saved["updated_samples"])
+    return EpochRecord(
+        saved["epoch"], saved["train_accuracy"], saved["validation_accuracy"],
+        saved["test_accuracy"], counts, saved["silent_fraction"], saved["updated_samples"],
+    )  # fmt: skip

@@ -24,6 +24,7 @@ def command(**options: Any) -> None:
     surrogate-gradient learning (STBP) counted for a dense, a spike-gated and a band-masked machine.
     """
     from nmhw.api.learning import learn
+    from nmhw.values.cost_sets import COST_SETS
 
     folder = None if options["output"] is None else Path(options["output"])
     if options["resume"] and folder is None:
@@ -39,7 +40,7 @@ def command(**options: Any) -> None:
         options["chip_name"],
         seeds=parse_seeds(options["seeds"]),
         baselines=_names(options["baselines"]),
-        **({} if options["costs"] is None else {"costs": _names(options["costs"])}),
+        costs=_names(options["costs"]) or tuple(COST_SETS),
         scope=options["scope"],
         assume_learning_engine=options["assume_learning_engine"],
         merge_validation=options["merge_validation"],

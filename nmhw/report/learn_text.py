@@ -16,7 +16,7 @@ _SHOWN_EPOCHS = 8
 
 _FIGURES = (
     "Energies are counts times the unit prices of a named cost set: parameters with a range, no "
-    "measurements. A ratio belongs to its baseline, its number of steps, its cost set and its scope."
+    "measurements. A ratio belongs to its baseline, number of steps, cost set and scope."
 )
 
 
@@ -46,16 +46,19 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
     hypothetical = " (HYPOTHETICAL learning engine)" if summary["is_hypothetical"] else ""
     chip = summary["chip"] or "no chip"
     width = "float" if weights["bits"] is None else f"{weights['bits']} bits"
+    data = summary["data"]
+    head = f"{summary['rule']} on {data['name']}, {chip}{hypothetical}"
+    parts = (data["n_train"], data["n_validation"], data["n_test"])
+    size = "{} training, {} validation, {} test".format(*parts)
+    net = f"network {settings['net']}, {settings['n_steps']} steps, code {settings['code']}"
+    epochs = f"{settings['epochs']} epochs, batch {settings['batch']}, rate {settings['lr']:g}"
+    stored = f"{weights['rounding']} rounding, write {weights['policy']}"
+    how = f"{weights['accumulate']} accumulation; {settings['mode']} arithmetic"
     lines = [
-        f"nmhw {summary['nmhw_version']}  {summary['rule']} on {summary['data']['name']}, {chip}"
-        + hypothetical,
-        f"  data: {summary['data']['title']}; {summary['data']['n_train']} training, "
-        f"{summary['data']['n_validation']} validation, {summary['data']['n_test']} test",
-        f"  network {settings['net']}, {settings['n_steps']} steps, code {settings['code']}, "
-        f"{settings['epochs']} epochs, batch {settings['batch']}, rate {settings['lr']:g}",
-        f"  weights {width}, {weights['rounding']} rounding, write {weights['policy']}, "
-        f"{weights['accumulate']} accumulation; {settings['mode']} arithmetic, "
-        f"{settings['optimizer']}",
+        f"nmhw {summary['nmhw_version']}  {head}",
+        f"  data: {data['title']}; {size}",
+        f"  {net}, {epochs}",
+        f"  weights {width}, {stored}, {how}, {settings['optimizer']}",
     ]
     if summary["is_reconstruction"]:
         lines.append(f"  rule: reconstructed {summary['rule_source']}")
@@ -75,7 +78,7 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
     lines += ["", f"ACCURACY {_accuracy(accuracy)} on {summary['data']['n_test']} test samples"]
     if summary["starts_trained"]:
         lines.append(f"  before training: {format_percent(summary['accuracy_before'], 2)}")
-    return [indented(line.strip(), len(line) - len(line.lstrip())) if line else "" for line in lines]
+    return [indented(line.strip(), 2 if line.startswith(" ") else 0) for line in lines]
 
 
 def _accuracy(value: Mapping[str, Any] | None) -> str:

@@ -55,7 +55,7 @@ class LearningSettings:
     lr_drop: float = 0.2
     optimizer: Literal["sgd", "adam"] = "sgd"
     mode: Literal["integer", "float"] = "integer"
-    weights: WeightFormat = WeightFormat()
+    weights: WeightFormat = field(default_factory=WeightFormat)
     rule_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

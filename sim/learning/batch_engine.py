@@ -91,8 +91,8 @@ class BatchEngine:
             )
         if self.weight_format.skip_confidence > 0:
             raise UnsupportedError("a batch is not skipped", got="skip", hint="--batch 1")
-        self._weights = [self._rounded(np.array(w, np.float64), k) for k, w in
-                         enumerate(self.initial)]  # fmt: skip
+        given = [np.array(w, np.float64) for w in self.initial]
+        self._weights = [self._rounded(w, k) for k, w in enumerate(given)]
         self._moments = [[np.zeros_like(w) for w in self._weights] for _ in range(2)]
         self._thresholds = initial_thresholds(self.net, self.rule)
 
@@ -121,8 +121,8 @@ class BatchEngine:
                 self._add(totals, kind, counts)
             n_correct += int((result.predictions == labels[rows]).sum())
             errors = _sum_errors(self.rule, errors, result)
-            fired = [f.any(axis=0) | (fired[k] if fired else False)
-                     for k, f in enumerate(result.fired)]  # fmt: skip
+            now = [np.asarray(f.any(axis=0)) for f in result.fired]
+            fired = [np.logical_or(a, b) for a, b in zip(fired or now, now, strict=True)]
             self._update(result)
         silent = tuple(float(1.0 - f.mean()) for f in fired)
         own = totals.pop("")
