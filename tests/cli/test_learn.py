@@ -50,7 +50,7 @@ def test_a_file_of_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     x = np.clip(rng.random((80, 9)) * 0.3 + 0.6 * y[:, None], 0, 1)
     np.savez(tmp_path / "two.npz", x=x, y=y)
     line = ["learn", str(tmp_path / "two.npz"), "--mode", "float", "--net", "9-8-2", "--epochs",
-            "20", "--lr", "0.02", "--batch", "8", "--baselines", "none", "--json", "-q"]  # fmt: skip
+            "20", "--lr", "0.02", "--batch", "8", "--baselines", "none", "--json"]  # fmt: skip
     assert main(line) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["accuracy"] > 0.9

@@ -38,7 +38,7 @@ def test_two_rules_learn_the_digits(steps: LearningExperiment) -> None:
 def test_the_baselines_are_the_same_training_counted_for_three_machines(
     steps: LearningExperiment,
 ) -> None:
-    dense, gated, band = steps.baselines
+    dense, gated, _ = steps.baselines
     assert dense.accuracies() == gated.accuracies()
     counts = {b.name: b.counts.by_operation() for b in steps.baselines}
     n = 160 * 6
@@ -143,7 +143,7 @@ def test_a_trained_network_is_written_read_and_fine_tuned(
     steps.save(tmp_path)
     path = tmp_path / "trained.nir"
     assert set(nir.read(str(path)).nodes) >= {"input", "layer1", "head", "output"}
-    net, weights = learning_form(nmhw.load(path))
+    _, weights = learning_form(nmhw.load(path))
     for a, b in zip(weights, steps.trained[0].weights, strict=True):
         np.testing.assert_array_equal(a, b)
     start, more = read_for_learning(path, "mpd-ed", {})
