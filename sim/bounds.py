@@ -134,7 +134,8 @@ def _resets_stay_small(population: QuantizedPopulation) -> bool:
 
 def _choose_without_current(population: QuantizedPopulation, x: int, n_steps: int) -> int:
     spec = population.spec
-    if spec.v_decay == "subtract" or x + largest(population.u_bias) >= 2 ** (spec.u_bits - 1):
+    has_constant_leak = spec.v_decay in ("subtract", "converge")
+    if has_constant_leak or x + largest(population.u_bias) >= 2 ** (spec.u_bits - 1):
         return f.UPDATE_GENERAL
     drive = x + largest(population.u_bias + population.v_bias)
     keeps_ok = spec.v_decay != "shift" or population.v_keep.min(initial=0) >= 0
@@ -157,7 +158,7 @@ def _choose_without_current(population: QuantizedPopulation, x: int, n_steps: in
 def _current_fits(population: QuantizedPopulation, x: int) -> bool:
     spec = population.spec
     for kind, keep in ((spec.u_decay, population.u_keep), (spec.v_decay, population.v_keep)):
-        if kind in ("shift", "subtract"):
+        if kind in ("shift", "subtract", "converge"):
             return False
         if kind == "mulshift" and not 0 <= int(keep.min(initial=0)) <= int(keep.max(initial=0)):
             return False

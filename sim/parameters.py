@@ -23,6 +23,7 @@ DECAY_CODES = {
     "shift": f.DECAY_SHIFT,
     "subtract": f.DECAY_SUBTRACT,
     "shift-tail": f.DECAY_SHIFT_TAIL,
+    "converge": f.DECAY_CONVERGE,
 }
 OVERFLOW_CODES = {
     "saturate": f.OVERFLOW_SATURATE,
@@ -132,8 +133,9 @@ def _describe(pop: Ints, population: QuantizedPopulation) -> None:
     pop[f.P_RESET] = RESET_CODES[spec.reset]
     pop[f.P_RESET_DELAY] = spec.reset_delay
     pop[f.P_MAX_SPIKES] = spec.max_spikes_per_step
-    pop[f.P_HAS_V_MIN] = population.v_min is not None
     pop[f.P_SUM_BITS] = spec.sum_bits
+    has_v_min = population.v_min is not None
+    pop[f.P_HAS_V_MIN] = (2 if spec.lower == "reset" else 1) if has_v_min else 0
 
 
 def _fill_float(

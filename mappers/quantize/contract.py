@@ -312,6 +312,10 @@ def _lower_bound(population: Population, cell: FloatCell, ledger: Ledger) -> boo
     # no field of a chip file states a programmable bound; the reference chip has every feature
     if ledger.chip.arithmetic.family in ("generic", "speck"):
         return True
+    if ledger.chip.arithmetic.negative_threshold == "saturate":
+        return True
+    if ledger.chip.arithmetic.negative_threshold == "reset" and not np.any(cell.v_min):
+        return True  # a reset to 0 below 0 is a bound at 0
     ledger.refuse(
         "lower_bound",
         population.name,

@@ -40,7 +40,7 @@ def copy_sources(
     *,
     chip_name: str,
     n_neurons: int,
-    core_size: int | None = None,
+    core: tuple[int, int] | None = None,
     plane_bits: int | None = None,
 ) -> QuantizedNetwork:
     """Return the network with one compartment per source and axon.
@@ -52,10 +52,10 @@ def copy_sources(
         a compartment can serve one.
     n_neurons : int
         Of the whole chip; copies that outgrow it are refused.
-    core_size : int, optional
-        Neurons of a core, where a compartment reaches one axon of one core: then every projection
-        and every ``core_size`` neurons of a target need compartments of their own, and the
-        neurons that share them are one group. Otherwise equal planes of all targets share one.
+    core : (neurons, axons), optional
+        Of one core, where a compartment reaches one axon of one core: targets are cut into groups
+        that fit a core, and every projection and group needs compartments of its own. Otherwise
+        equal planes of all targets share one.
     plane_bits : int, optional
         Width of the stored weights of a plane (default: unchanged).
 
@@ -68,11 +68,14 @@ def copy_sources(
     matrices = {p.name: planes(p, _matrix(p, sizes)) for p in network.projections}
     origin = {name: np.arange(size, dtype=np.int64) for name, size in sizes.items()}
     owners: dict[str, dict[Hashable, Ints]] = {}
+    groups: dict[str, list[Ints]] = {}
     for _ in range(_MAX_ROUNDS):
         before = {name: values.size for name, values in origin.items()}
         for name in [*(p.name for p in reversed(network.populations)), *_names(network.inputs)]:
             outgoing = [p for p in network.projections if p.source == name]
-            needs = _list_needs(outgoing, matrices, origin, sizes[name], core_size)
+            for target in {p.target for p in outgoing}:
+                groups[target] = _cut(network, target, matrices, origin[target], core)
+            needs = _list_needs(outgoing, matrices, origin, groups, sizes[name], core is None)
             owners[name], origin[name] = _assign(needs, sizes[name])
         total = sum(origin[p.name].size for p in network.populations)
         if total > n_neurons:
@@ -82,14 +85,17 @@ def copy_sources(
     else:
         raise _outgrown(network, origin, chip_name, n_neurons)
     projections = [
-        _project(p, matrices[p.name], owners[p.source], origin, core_size, plane_bits)
+        _project(p, matrices[p.name], owners[p.source], origin, groups[p.target], core, plane_bits)
         for p in network.projections
     ]
     ports = [replace(p, shape=_shape(p.shape, origin[p.name])) for p in network.inputs]
     return replace(
         network,
         inputs=tuple(ports),
-        populations=tuple(_expand(p, origin[p.name], core_size) for p in network.populations),
+        populations=tuple(
+            _expand(p, origin[p.name], groups.get(p.name, []) if core else [])
+            for p in network.populations
+        ),
         projections=tuple(projections),
         copies={name: o for name, o in origin.items() if o.size > sizes[name]},
     )
@@ -117,30 +123,61 @@ def _matrix(projection: QuantizedProjection, sizes: Mapping[str, int]) -> csr_ar
     return matrix
 
 
-def _groups(origin: Ints, core_size: int | None) -> list[Ints]:
-    """Return the compartments (as indices) that one axon can serve."""
-    n = origin.size
-    if core_size is None or n <= core_size:
-        return [np.arange(n, dtype=np.int64)]
-    return list(np.array_split(np.arange(n, dtype=np.int64), -(-n // core_size)))
+def _cut(
+    network: QuantizedNetwork,
+    target: str,
+    matrices: Mapping[str, Sequence[csr_array]],
+    origin: Ints,
+    core: tuple[int, int] | None,
+) -> list[Ints]:
+    """Return the compartments of ``target`` core by core (all together without ``core``).
+
+    Copies of a neuron hear the same axons and stay together, of feature maps the channels of a
+    pixel too; a core is filled as long as neurons and axons allow.
+    """
+    if core is None:
+        return [np.arange(origin.size, dtype=np.int64)]
+    from scipy.sparse import vstack
+
+    planes = [m for p in network.projections if p.target == target for m in matrices[p.name]]
+    axons = vstack(planes).tocsc()
+    shape = network.population(target).shape
+    place = np.arange(int(np.prod(shape)))
+    if len(shape) == 3:
+        place = place.reshape(shape[1], shape[2], shape[0]).transpose(2, 0, 1).ravel()
+    order = np.argsort(place[origin], kind="stable")
+    heard = np.zeros(axons.shape[0], np.bool_)
+    groups: list[list[int]] = [[]]
+    for compartment in order.tolist():
+        column = origin[compartment]
+        rows = axons.indices[axons.indptr[column] : axons.indptr[column + 1]]
+        n_axons = int(heard.sum()) + int((~heard[rows]).sum())
+        if groups[-1] and (len(groups[-1]) >= core[0] or n_axons > core[1]):
+            groups.append([])
+            heard[:] = False
+        heard[rows] = True
+        groups[-1].append(compartment)
+    return [np.array(group, np.int64) for group in groups]
 
 
 def _list_needs(
     outgoing: Sequence[QuantizedProjection],
     matrices: Mapping[str, Sequence[csr_array]],
     origin: Mapping[str, Ints],
+    groups: Mapping[str, Sequence[Ints]],
     n: int,
-    core_size: int | None,
+    is_shared: bool,
 ) -> dict[Hashable, NDArray[np.bool_]]:
     """Return which sources (n,) need each axon."""
     needs: dict[Hashable, NDArray[np.bool_]] = {}
     for p in outgoing:
-        for g, group in enumerate(_groups(origin[p.target], core_size)):
+        for g, group in enumerate(groups[p.target]):
             reached = np.zeros(matrices[p.name][0].shape[1], np.int64)
             reached[origin[p.target][group]] = 1
             for b, plane in enumerate(matrices[p.name]):
-                key = b if core_size is None else (p.name, g, b)
-                found = np.asarray(plane @ reached) != 0  # weights of one sign do not cancel
+                key = b if is_shared else (p.name, g, b)
+                # weights of one sign do not cancel
+                found = np.asarray(plane @ reached) != 0
                 needs[key] = needs.get(key, np.zeros(n, np.bool_)) | found
     return needs
 
@@ -169,7 +206,8 @@ def _project(
     planes: Sequence[csr_array],
     owners: Mapping[Hashable, Ints],
     origin: Mapping[str, Ints],
-    core_size: int | None,
+    groups: Sequence[Ints],
+    core: tuple[int, int] | None,
     plane_bits: int | None,
 ) -> QuantizedProjection:
     """Return the projection between compartments."""
@@ -177,11 +215,11 @@ def _project(
 
     source, target = origin[projection.source], origin[projection.target]
     rows, columns, data = [], [], []
-    for g, group in enumerate(_groups(target, core_size)):
+    for g, group in enumerate(groups):
         for b, plane in enumerate(planes):
             part = plane[:, target[group]].tocoo()
             row, column = (axis.astype(np.int64) for axis in part.coords)
-            owner = owners[b if core_size is None else (projection.name, g, b)]
+            owner = owners[b if core is None else (projection.name, g, b)]
             rows.append(owner[row])
             columns.append(group[column])
             data.append(part.data)
@@ -212,7 +250,7 @@ def _shape(shape: tuple[int, ...], origin: Ints) -> tuple[int, ...]:
 
 
 def _expand(
-    population: QuantizedPopulation, origin: Ints, core_size: int | None
+    population: QuantizedPopulation, origin: Ints, groups: Sequence[Ints]
 ) -> QuantizedPopulation:
     """Return the population with its copies."""
     changes: dict[str, Any] = {}
@@ -222,9 +260,10 @@ def _expand(
             if isinstance(value, np.ndarray):
                 changes[field.name] = value[origin]
         changes["shape"] = _shape(population.shape, origin)
-    groups = _groups(origin, core_size)
-    if len(groups) > 1:
-        changes["group"] = np.repeat(np.arange(len(groups)), [g.size for g in groups])
+    if groups:
+        changes["group"] = np.zeros(origin.size, np.int64)
+        for number, group in enumerate(groups):
+            changes["group"][group] = number
     return replace(population, **changes)
 
 
@@ -238,6 +277,6 @@ def _outgrown(
     return DoesNotFitError(
         f"{network.name!r} does not fit on {chip_name}",
         violations=[f"more than {n_neurons} neurons with the copies its axons need", *needed],
-        hint="fewer weight bits, smaller layers, or no recurrence",
+        hint="fewer weight bits (chip.with_(arithmetic={'weight_bits': [2]})), or smaller layers",
         rule="map.does-not-fit",
     )

@@ -9,6 +9,7 @@
 | v_keep, u_keep | the factor out of 2^decay_bits itself |
 | v_shift, u_shift | x - (x >> k) |
 | v_leak | what is subtracted per step, toward 0 |
+| v_min | negative threshold, where the chip has one |
 | bias_mantissa, bias_exponent | bias on the membrane: mantissa << exponent |
 | current_bias_mantissa, current_bias_exponent | the same on the synaptic current |
 | v_reset, v0 | in least significant bits of the membrane |
@@ -45,7 +46,7 @@ Ints = NDArray[np.int64]
 POPULATION_FIELDS = (
     "threshold", "v_decay", "u_decay", "v_keep", "u_keep", "v_shift", "u_shift", "v_leak",
     "bias_mantissa", "bias_exponent", "current_bias_mantissa", "current_bias_exponent",
-    "v_reset", "v0", "refractory_steps", "scale",
+    "v_reset", "v0", "v_min", "refractory_steps", "scale",
 )  # fmt: skip
 PROJECTION_FIELDS = ("weight", "exponent", "bits", "sign_mode")
 

@@ -134,11 +134,21 @@ def _replace(part: Part, registers: Registers, arithmetic: ArithmeticSpec) -> Re
         )  # fmt: skip
     if np.any(changes.get("v0", 0)) and not arithmetic.initial_v:
         raise UsageError("the chip starts every membrane at 0", where=f"{part.name}: v0")
+    if "v_min" in given:
+        if arithmetic.negative_threshold == "none":
+            raise UsageError("the chip has no negative threshold", where=f"{part.name}: v_min")
+        changes["v_min"] = whole_numbers(part.name, "v_min", given["v_min"], n, -top, 0)
     if "refractory_steps" in given:
         most = arithmetic.refractory_max_steps
         steps = whole_numbers(part.name, "refractory_steps", given["refractory_steps"], n, 0, most)
         changes["refractory_steps"] = steps
-    return replace(registers, **changes)
+    changed = replace(registers, **changes)
+    if changed.v.kind == "converge" and np.any(changed.v_bias):
+        raise UsageError(
+            "leak and bias share a register: a neuron leaks toward 0 or has a bias",
+            where=f"{part.name}: v_leak", rule="quantize.explicit",
+        )  # fmt: skip
+    return changed
 
 
 def _decay(part: Part, state: Literal["u", "v"], arithmetic: ArithmeticSpec) -> DecayCode | None:
@@ -151,9 +161,11 @@ def _decay(part: Part, state: Literal["u", "v"], arithmetic: ArithmeticSpec) -> 
     where = f"{part.name}: {field}"
     if len(fields) > 1:
         raise UsageError("give one of them", got=" and ".join(fields), where=part.name)
-    kind: Literal["mulshift", "shift", "subtract"] = "mulshift"
-    if field.endswith(("shift", "leak")):
-        kind = "shift" if field.endswith("shift") else "subtract"
+    kind: Literal["mulshift", "shift", "subtract", "converge"] = "mulshift"
+    if field.endswith("shift"):
+        kind = "shift"
+    elif field.endswith("leak"):
+        kind = "converge" if "converge" in arithmetic.decays else "subtract"
     if kind not in arithmetic.decays:
         raise UsageError(
             f"the chip has no {kind} decay", limit=", ".join(arithmetic.decays), where=where
@@ -161,7 +173,7 @@ def _decay(part: Part, state: Literal["u", "v"], arithmetic: ArithmeticSpec) -> 
     if kind == "shift":
         code = whole_numbers(part.name, field, given[field], n, 1, 62)
         keep = 1 - np.exp2(-code.astype(np.float64))
-    elif kind == "subtract":
+    elif kind in ("subtract", "converge"):
         code = whole_numbers(part.name, field, given[field], n, 0, (1 << arithmetic.leak_bits) - 1)
         keep = np.ones(n)
     else:

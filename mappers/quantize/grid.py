@@ -82,6 +82,8 @@ def weight_grid(
         modes = ", ".join(arithmetic.sign_modes)
         what = "no such sign mode"
         raise UnsupportedError(what, got=sign_mode, limit=modes, rule="quantize.grid")
+    if arithmetic.weight_coding == "axons":
+        return axon_grid(width)
     step = arithmetic.weight_step
     maximum, minimum = arithmetic.weight_max, arithmetic.weight_min
     if sign_mode != "mixed":
@@ -97,6 +99,17 @@ def weight_grid(
         bits=width,
         sign_mode=sign_mode,
     )
+
+
+def axon_grid(n_axons: int) -> WeightGrid:
+    """Return the weights that ``n_axons`` axons of different types make, in units of the first.
+
+    Two axons weigh 1 and -1; more are the bits of a number in two's complement: 1, 2, -4 or
+    1, 2, 4, -8.
+    """
+    half = 1 << (n_axons - 1)
+    low, high = (-1, 1) if n_axons == 2 else (-half, half - 1)
+    return WeightGrid(low, high, 1, n_axons, "mixed")
 
 
 def pick_grid(arithmetic: ArithmeticSpec, weights: Floats) -> WeightGrid:
@@ -212,16 +225,30 @@ def choose_decay(arithmetic: ArithmeticSpec, keep: Floats, state: Literal["u", "
     )
 
 
-def choose_leak(arithmetic: ArithmeticSpec, keep: Floats, threshold: Ints) -> DecayCode:
+def choose_leak(
+    arithmetic: ArithmeticSpec, keep: Floats, threshold: Ints, kind: Literal["subtract", "converge"]
+) -> DecayCode:
     """Return the constant leak (LSB per step) that equals the fraction 1 - keep at threshold / 2.
 
     ``keep`` of the code is the fraction that stays of half the threshold.
+
+    Raises
+    ------
+    UnsupportedError
+        For membranes that forget everything in every step.
     """
+    if np.any(keep == 0):
+        raise UnsupportedError(
+            "a constant leak cannot forget the whole membrane in a step",
+            got="0 kept per step",
+            limit=", ".join(arithmetic.decays),
+            rule="quantize.decay",
+        )
     half = np.maximum(threshold, 1) / 2
     top = (1 << arithmetic.leak_bits) - 1
     code = np.clip(np.rint((1 - keep) * half), 1, top).astype(np.int64)
     code = np.where(keep == 1, 0, code)
-    return DecayCode("subtract", code, np.maximum(1 - code / half, 0))
+    return DecayCode(kind, code, np.maximum(1 - code / half, 0))
 
 
 def _can_clear(arithmetic: ArithmeticSpec, state: str) -> bool:

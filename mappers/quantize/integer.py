@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.mappers.quantize.axon_grids import pick_grids, pick_peaks
 from nmhw.mappers.quantize.contract import Ledger
 from nmhw.mappers.quantize.explicit_population import explicit_registers
 from nmhw.mappers.quantize.explicit_projection import explicit_weights
 from nmhw.mappers.quantize.grid import (
     WeightGrid,
     pack_weights,
-    pick_grid,
 )
 from nmhw.mappers.quantize.late_reset import (
     N_COMPARTMENTS,
@@ -30,7 +30,12 @@ from nmhw.mappers.quantize.part import (
     compact,
     profile_numbers,
 )
-from nmhw.mappers.quantize.registers import Registers, nudge_threshold, registers_at_scale
+from nmhw.mappers.quantize.registers import (
+    Registers,
+    constant_leak,
+    nudge_threshold,
+    registers_at_scale,
+)
 from nmhw.mappers.quantize.scales import Incoming, ScaleChoice, choose_scale, fit_exponents
 from nmhw.values.chip import ArithmeticSpec
 from nmhw.values.quantized import CellSpec, LayerLoss, QuantizedPopulation, QuantizedProjection
@@ -42,10 +47,16 @@ Ints = NDArray[np.int64]
 def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     """Quantize one population and its projections for a chip with integer states."""
     arithmetic = ledger.chip.arithmetic
+    lowest = lowest_membrane(part, arithmetic)
+    form = part.cell.form
+    saturates = arithmetic.v_overflow == "saturate" and form.max_spikes == 1
+    if lowest == 0 and form.reset == "zero" and saturates:  # above the threshold: it fires anyway
+        roomy = np.minimum(part.bounds.v, part.cell.threshold)
+        part = replace(part, bounds=replace(part.bounds, v=roomy))
     gained = [p.with_gain(part.cell.gain) for p in part.incoming]
-    grids = [pick_grid(arithmetic, p.weights) for p in gained]
+    grids = pick_grids(part, gained, ledger.chip)
     incoming = Incoming(
-        [p.peak() for p in gained],
+        pick_peaks(gained, grids, arithmetic),
         grids,
         channels(gained, part.cell.size),
         [p.is_bias for p in gained],
@@ -55,6 +66,8 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     exponents = choice.exponents
     if registers is not automatic:
         exponents = fit_exponents(registers.scale, incoming, 0, arithmetic)
+    if arithmetic.weight_coding == "axons" and exponents:  # a neuron has one weight per axon type
+        exponents = (max(exponents),) * len(exponents)
     projections, errors = [], []
     for k, projection in enumerate(gained):
         if part.is_literal or projection.name in part.explicit_weights:
@@ -67,8 +80,8 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
         note_zero_weights(projection, built, part, ledger)
         projections.append(built)
         errors.append(error)
-    if arithmetic.lowest_v is not None:
-        note_floor(part, ledger)
+    if lowest is not None:
+        note_floor(part, lowest, ledger)
     population = build_population(part, registers, arithmetic)
     loss = None
     if registers is automatic and len(errors) == len(gained):
@@ -163,6 +176,7 @@ def build_population(
         reset_delay=1 if part.reset_delay else 0,
         max_spikes_per_step=form.max_spikes,
         sum_bits=arithmetic.sum_bits if cell.is_spiking else 0,
+        lower="reset" if arithmetic.negative_threshold == "reset" else "saturate",
     )
     return QuantizedPopulation(
         name=part.name,
@@ -184,11 +198,17 @@ def build_population(
     )
 
 
-def note_floor(part: Part, ledger: Ledger) -> None:
+def lowest_membrane(part: Part, arithmetic: ArithmeticSpec) -> int | None:
+    """Return where the chip ends the membrane on its own account, None if it does not."""
+    if constant_leak(arithmetic, part.cell) == "constant":
+        return 0
+    return arithmetic.lowest_v
+
+
+def note_floor(part: Part, lowest: int, ledger: Ledger) -> None:
     """Say where inhibition is forgotten because the chip's membrane ends above the network's."""
-    lowest = ledger.chip.arithmetic.lowest_v
     drives = [*(p.weights for p in part.incoming), part.cell.u_bias, part.cell.v_bias]
-    if lowest is None or np.all(part.cell.v_min >= lowest) or min_of(drives) >= 0:
+    if np.all(part.cell.v_min >= lowest) or min_of(drives) >= 0:
         return
     text = f"the chip's membrane never goes below {lowest}: inhibition beyond that is forgotten"
     ledger.note("floor", part.name, text)
@@ -209,12 +229,13 @@ def _loss(part: Part, registers: Registers, errors: list[WeightError]) -> LayerL
 
 
 def _note_losses(part: Part, registers: Registers, clipped: float, ledger: Ledger) -> None:
+    arithmetic = ledger.chip.arithmetic
     for state, wanted, code in (
         ("v", part.cell.v_keep, registers.v),
         ("u", part.cell.u_keep, registers.u),
     ):
         error = leak_error(wanted, code.keep)
-        if code.kind == "subtract" and not np.all(code.code == 0):
+        if state == "v" and constant_leak(arithmetic, part.cell) is not None:
             text = (
                 f"the chip subtracts a constant leak of {_span(code.code)} LSB per step: it "
                 f"stands for the fraction {_span(1 - wanted)} at half the threshold alone (off by "

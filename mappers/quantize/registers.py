@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.mappers.quantize.cells import MembraneCell
-from nmhw.mappers.quantize.grid import DecayCode, choose_decay, choose_leak, legal_biases
+from nmhw.mappers.quantize.grid import (
+    DecayCode,
+    choose_decay,
+    choose_leak,
+    largest_bias,
+    legal_biases,
+)
 from nmhw.values.chip import ArithmeticSpec
 
 Floats = NDArray[np.float64]
@@ -55,10 +62,16 @@ def registers_at_scale(
     lowest = arithmetic.lowest_v
     has_bound = lowest is not None or bool(np.any(np.isfinite(cell.v_min)))
     floor = -(1 << (arithmetic.v_bits - 1)) + 1 if lowest is None else lowest
-    if "subtract" in arithmetic.decays and np.any(cell.v_keep != 1):
-        v = choose_leak(arithmetic, cell.v_keep, threshold)
-    else:
-        v = choose_decay(arithmetic, cell.v_keep, "v")
+    leak = constant_leak(arithmetic, cell)
+    v = choose_decay(arithmetic, np.ones(cell.size) if leak else cell.v_keep, "v")
+    if leak is not None:
+        kind: Literal["subtract", "converge"] = "converge" if leak == "converge" else "subtract"
+        v = choose_leak(arithmetic, cell.v_keep, threshold, kind)
+    if leak == "constant":  # a bias downward, and a floor
+        top = largest_bias(arithmetic)
+        v_bias = np.clip(v_bias - v.code, -top, top)
+        v, has_bound = replace(v, kind="none"), True
+        floor = max(floor, 0)
     return Registers(
         u=u,
         v=v,
@@ -71,6 +84,20 @@ def registers_at_scale(
         v_min=_integers(np.maximum(scale * cell.v_min, floor)) if has_bound else None,
         n_clipped_biases=int((clipped | clipped_u).sum()),
     )
+
+
+def constant_leak(
+    arithmetic: ArithmeticSpec, cell: MembraneCell
+) -> Literal["subtract", "converge", "constant"] | None:
+    """Return which constant leak stands for the cell's decay, None where no one has to."""
+    if np.all(cell.v_keep == 1):
+        return None
+    if "subtract" in arithmetic.decays:
+        return "subtract"
+    is_biased = bool(np.any(cell.v_bias))  # the leak's register is that of the bias
+    if "converge" in arithmetic.decays and not (is_biased and "constant" in arithmetic.decays):
+        return "converge"
+    return "constant" if "constant" in arithmetic.decays else None
 
 
 def nudge_threshold(

@@ -135,7 +135,9 @@ class ArithmeticModel(Table):
     u_overflow: Literal["wrap", "saturate"] = "saturate"
     v_overflow: Literal["wrap", "saturate"] = "saturate"
     input_shift: Annotated[int, Field(ge=0, le=31)] = 0
-    decays: list[Literal["none", "clear", "mulshift", "shift", "subtract", "float"]] = [
+    decays: list[
+        Literal["none", "clear", "mulshift", "shift", "subtract", "converge", "constant", "float"]
+    ] = [
         "none",
         "clear",
         "mulshift",
@@ -146,6 +148,7 @@ class ArithmeticModel(Table):
     rounding: Literal["toward-zero", "floor"] = "toward-zero"
     leak_bits: Annotated[int, Field(ge=1, le=31)] = 7
     lowest_v: int | None = None
+    negative_threshold: Literal["none", "saturate", "reset"] = "none"
     non_spiking: bool = True
     compares: Annotated[list[Literal[">", ">="]], Field(min_length=1)] = [">", ">="]
     resets: Annotated[list[Literal["zero", "subtract", "value", "none"]], Field(min_length=1)] = [
@@ -160,6 +163,7 @@ class ArithmeticModel(Table):
     weight_min: int = -127
     weight_max: int = 127
     weight_step: Positive = 1
+    weight_coding: Literal["binary", "axons"] = "binary"
     sign_modes: Annotated[
         list[Literal["mixed", "excitatory", "inhibitory"]], Field(min_length=1)
     ] = ["mixed"]

@@ -9,7 +9,8 @@ it; the Numba kernels are its independent twin. One step of a population, all ar
     u > 2^(b-1) loses 2^b, u <= -2^(b-1) gains 2^b, once.
 3.  ``reset_delay == 1``: the spikes of this step are those of the old v, and the reset is applied
     to the old v before step 4.
-4.  membrane: ``v = decay(v) + u + v_bias``, then lower bound ``v_min``, then overflow at
+4.  membrane: ``v = decay(v) + u + v_bias`` ("converge": v + u + v_bias first, then
+    ``v - sign(v) keep``, which may cross 0), then lower bound ``v_min``, then overflow at
     ``v_bits`` (``sum_bits``, where the sum of a step is wider than the state): "saturate" to
     +-(2^(b-1) - 1), "wrap" as above.
 5.  ``reset_delay == 0``: n = 1 where v > threshold (or >=), 0 where refractory; with
@@ -17,6 +18,8 @@ it; the Numba kernels are its independent twin. One step of a population, all ar
     ceil(v / threshold) - 1; ">=": floor(v / threshold)).
 6.  reset where n > 0: "zero": 0, "value": v_reset, "subtract": v - n * threshold, "none": v.
     With ``sum_bits``, v is then at most 2^(v_bits-1) - 1 (downwards ``v_min`` bounds it).
+    ``lower == "reset"``: v_min bounds nothing; where v < v_min and n = 0, "zero": 0, "value":
+    -v_reset, "subtract": v - v_min, "none": v.
 7.  refractory: after a spike, ``refractory_steps`` steps in which v stays at its reset value (no
     decay, no input) and nothing fires; u runs on.
 
@@ -100,7 +103,7 @@ def initial_state(population: QuantizedPopulation) -> CellState:
 
 def decay(x: Ints, keep: Ints, kind: str, bits: int, rounding: str) -> Ints:
     """Apply one decay; see the module's ``decay`` rule. All arguments int64 of shape (n,)."""
-    if kind == "none":
+    if kind in ("none", "converge"):  # the latter acts behind the input
         return x
     if kind == "clear":
         return np.zeros_like(x)
@@ -178,7 +181,12 @@ def step_cell(population: QuantizedPopulation, state: CellState, summed: Ints) -
     held = v
     v = decay(v, population.v_keep, spec.v_decay, spec.decay_bits, spec.rounding)
     v = v + u + population.v_bias
-    if population.v_min is not None:
+    if spec.v_decay == "converge":
+        v = np.asarray(v - np.sign(v) * population.v_keep, np.int64)
+    below = np.zeros(population.size, np.bool_)
+    if population.v_min is not None and spec.lower == "reset":
+        below = v < population.v_min
+    elif population.v_min is not None:
         v = np.maximum(v, population.v_min)
     v, v_clipped = overflow(v, spec.sum_bits or spec.v_bits, spec.v_overflow)
     v = np.where(resting, held, v)
@@ -188,6 +196,9 @@ def step_cell(population: QuantizedPopulation, state: CellState, summed: Ints) -
     if spec.sum_bits:
         top = (np.int64(1) << (spec.v_bits - 1)) - 1
         v, v_clipped = np.where(resting, v, np.minimum(v, top)), v_clipped | (v > top)
+    if below.any() and population.v_min is not None:
+        low = reset_membrane(v, below.astype(np.int64), population.v_min, -v_reset, spec.reset)
+        v = np.where(below & (n == 0) & ~resting, low, v)
     is_active = (v_before != 0) | (x != 0) | (population.v_bias != 0) | (population.u_bias != 0)
     if spec.has_current:
         is_active |= u_before != 0

@@ -141,16 +141,21 @@ class ArithmeticSpec:
     sum_bits : width of v before the comparison, where the sum of a step is wider (0 = v_bits)
     u_overflow, v_overflow : "wrap" | "saturate"
     input_shift : left shift of the summed weights before they reach the state
-    decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "subtract", "float"
+    decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "subtract", "float";
+        "converge": a constant toward 0 behind the input; "constant": none but a bias and a floor
     decay_bits, u_decay_offset : of mulshift: keep = 2^decay_bits - (decay + offset)
     rounding : "toward-zero" | "floor" of the decay product
-    leak_bits : width of what "subtract" takes away per step
+    leak_bits : width of the constant that "subtract", "converge" and "constant" take per step
     lowest_v : smallest membrane value of every neuron; None = the state's width
+    negative_threshold : what a programmable lower bound does: "none" (there is none) | "saturate" |
+        "reset"
     non_spiking : whether a neuron can be kept from firing
     compares, resets : what the hardware has ("zero", "subtract", "value", "none")
     max_spikes_per_step : spikes one neuron can emit in one step
     weight_bits : allowed widths; weight_min, weight_max : of a signed weight at full width
     weight_step : distance of two neighboring signed weights at full width
+    weight_coding : "binary" | "axons" (a source takes one axon per bit of its weights; two for
+        weights -1, 0, 1)
     sign_modes : subset of ("mixed", "excitatory", "inhibitory")
     weight_rounding : "nearest" | "truncate"
     weight_exponent : (min, max) power-of-two scale shared by one projection
@@ -181,6 +186,7 @@ class ArithmeticSpec:
     rounding: Literal["toward-zero", "floor"] = "toward-zero"
     leak_bits: int = 7
     lowest_v: int | None = None
+    negative_threshold: Literal["none", "saturate", "reset"] = "none"
     non_spiking: bool = True
     compares: tuple[str, ...] = (">", ">=")
     resets: tuple[str, ...] = ("zero", "subtract", "value", "none")
@@ -190,6 +196,7 @@ class ArithmeticSpec:
     weight_min: int = -127
     weight_max: int = 127
     weight_step: int = 1
+    weight_coding: Literal["binary", "axons"] = "binary"
     sign_modes: tuple[str, ...] = ("mixed",)
     weight_rounding: Literal["nearest", "truncate"] = "nearest"
     weight_exponent: tuple[int, int] = (0, 0)

@@ -16,7 +16,7 @@ from nmhw.values.notice import Notice
 from nmhw.values.profile import Profile
 
 Ints = NDArray[np.int64]
-Decay = Literal["none", "clear", "mulshift", "shift", "subtract", "shift-tail"]
+Decay = Literal["none", "clear", "mulshift", "shift", "subtract", "shift-tail", "converge"]
 Overflow = Literal["wrap", "saturate", "saturate-full"]
 
 
@@ -46,6 +46,7 @@ class CellSpec:
     max_spikes_per_step: int = 1
     sum_bits: int = 0
     summation: Literal["exact", "saturating"] = "exact"
+    lower: Literal["saturate", "reset"] = "saturate"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +56,8 @@ class QuantizedPopulation:
     Attributes
     ----------
     u_keep, v_keep : int64
-        mulshift: the factor out of 2**decay_bits that stays; shift: the right shift; subtract:
-        what is taken away per step; else ignored.
+        mulshift: the factor out of 2**decay_bits that stays; shift: the right shift; subtract
+        and converge: what is taken away per step; else ignored.
     u_bias, v_bias : int64
         Added to the current / the membrane in every step.
     threshold, v_reset, v0, v_min : int64

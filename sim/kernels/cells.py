@@ -13,6 +13,7 @@ import numpy as np
 from nmhw.sim.kernels.compiled import STAMP, kernel, late_kernel
 from nmhw.sim.kernels.fields import (
     DECAY_CLEAR,
+    DECAY_CONVERGE,
     DECAY_MULSHIFT,
     DECAY_SHIFT,
     DECAY_SHIFT_TAIL,
@@ -197,8 +198,13 @@ def _close_over_update_general(stamp: str) -> Any:
                     if n:
                         v = reset(v, n, threshold, v_reset, kind)
                 v = decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored) + u + v_bias
-                if pop[P_HAS_V_MIN]:
+                if pop[P_V_DECAY] == DECAY_CONVERGE and v != 0:
+                    v -= params[G_V_KEEP, k] if v > 0 else -params[G_V_KEEP, k]
+                below = False
+                if pop[P_HAS_V_MIN] == 1:
                     v = max(v, params[G_V_MIN, k])
+                elif pop[P_HAS_V_MIN]:
+                    below = v < params[G_V_MIN, k]
                 wide = v
                 width = pop[P_V_BITS] if pop[P_SUM_BITS] == 0 else pop[P_SUM_BITS]
                 v = fit(wide, width, pop[P_V_WRAP])
@@ -211,6 +217,8 @@ def _close_over_update_general(stamp: str) -> Any:
                     top = (np.int64(1) << (pop[P_V_BITS] - 1)) - 1
                     hit = hit or v > top
                     v = min(v, top)
+                if below and n == 0:
+                    v = reset(v, 1, params[G_V_MIN, k], -v_reset, kind)
                 v64[k] = v
                 if n:
                     resting[base + j] = rest_steps[base + j]

@@ -68,7 +68,7 @@ P_STRICT = 25  # compare is ">"
 P_RESET = 26
 P_RESET_DELAY = 27
 P_MAX_SPIKES = 28
-P_HAS_V_MIN = 29
+P_HAS_V_MIN = 29  # 1: saturates there, 2: resets below
 P_ORDER = 30  # offset of its author's indices in internal order, -1 where equal
 P_KEEP = 31  # fast uniform: shift of the decay
 P_DECAY_MASK = 32  # fast: -1 where v decays by a shift, else 0
@@ -95,6 +95,7 @@ DECAY_MULSHIFT = 2
 DECAY_SHIFT = 3
 DECAY_SUBTRACT = 4
 DECAY_SHIFT_TAIL = 5
+DECAY_CONVERGE = 6  # acts behind the input
 
 OVERFLOW_SATURATE = 0
 OVERFLOW_WRAP = 1

@@ -7,6 +7,12 @@ ODIN      README and doc of https://github.com/ChFrenkel/ODIN (LIF neuron): 8-bi
           never negative, 3-bit weights whose sign is that of their source, 8-bit threshold, 7-bit
           leak subtracted at time reference events, reset to 0; every event is applied by itself.
 tinyODIN  README and doc of https://github.com/ChFrenkel/tinyODIN: 12-bit membrane, 4-bit weights.
+TrueNorth the neuron equations of Cassidy et al., IJCNN 2013, doi:10.1109/IJCNN.2013.6707077,
+          without their stochastic modes: synaptic integration, leak with or without reversal,
+          threshold with reset mode gamma (0 to R, 1 by subtraction, 2 none), negative threshold
+          that saturates (kappa 1) or resets (kappa 0); 20-bit potential.
+RANC      documentation of https://github.com/UA-RCL/RANC: constant leak, two thresholds, absolute
+          (R = 0) or linear reset; 9-bit potential, taken to wrap.
 """
 
 from __future__ import annotations
@@ -80,4 +86,69 @@ def run_odin(
             spikes[k].append(fired)
             states[k].append([neuron.v for neuron in layer])
             sources = fired
+    return spikes, states
+
+
+class TrueNorthNeuron:
+    """One neuron; the names of the parameters are those of Cassidy 2013."""
+
+    def __init__(
+        self, alpha: int, beta: int, leak: int, *, epsilon: int, gamma: int, kappa: int
+    ) -> None:
+        self.alpha, self.beta, self.leak = alpha, beta, leak
+        self.epsilon, self.gamma, self.kappa = epsilon, gamma, kappa
+        self.v = 0
+
+    def fit(self, v: int) -> int:
+        return clamp(v, -(2**19 - 1), 2**19 - 1)
+
+    def tick(self, total: int) -> int:
+        v = self.v + total
+        omega = 1 if self.epsilon == 0 else (v > 0) - (v < 0)
+        v += omega * self.leak
+        if self.kappa and v < -self.beta:
+            v = -self.beta
+        below = v < -self.beta
+        v = self.fit(v)
+        if v >= self.alpha:
+            self.v = {0: 0, 1: v - self.alpha, 2: v}[self.gamma]
+            return 1
+        if below:
+            v = {0: 0, 1: v + self.beta, 2: v}[self.gamma]
+        self.v = v
+        return 0
+
+
+class RancNeuron(TrueNorthNeuron):
+    """One neuron of RANC: no leak reversal, a negative threshold that resets."""
+
+    def fit(self, v: int) -> int:
+        if v > 256:
+            return v - 512
+        return v + 512 if v <= -256 else v
+
+
+def run_recurrent(
+    neurons: dict[str, list[TrueNorthNeuron]],
+    links: list[tuple[str, str, int, list[Row]]],
+    raster: list[Row],
+) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
+    """Run populations linked by (source, target, delay in ticks, weights[source][target]).
+
+    ``raster``: events of the source "in". Returns (spikes, v) by population and tick.
+    """
+    spikes: dict[str, list[Row]] = {name: [] for name in neurons}
+    states: dict[str, list[Row]] = {name: [] for name in neurons}
+    history = {"in": raster, **spikes}
+    for t in range(len(raster)):
+        for name, members in neurons.items():
+            totals = [0] * len(members)
+            for source, target, delay, weights in links:
+                if target == name and t >= delay:
+                    for i, count in enumerate(history[source][t - delay]):
+                        for j in range(len(members)):
+                            totals[j] += count * weights[i][j]
+            fired = [n.tick(total) for n, total in zip(members, totals, strict=True)]
+            spikes[name].append(fired)
+            states[name].append([n.v for n in members])
     return spikes, states

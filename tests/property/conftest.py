@@ -38,8 +38,8 @@ def random_spec(r: Rng) -> CellSpec:
         )
     simple = r.random() < 0.5
     has_current = bool(r.random() < 0.4)
-    decays = ["none", "clear", "mulshift", "shift", "subtract"]
-    u_decay = "mulshift" if simple else str(r.choice(decays))
+    decays = ["none", "clear", "mulshift", "shift", "subtract", "converge"]
+    u_decay = "mulshift" if simple else str(r.choice(decays[:5]))
     v_decay = str(r.choice(decays if not (simple and has_current) else decays[:3]))
     return CellSpec(
         has_current=has_current,
@@ -58,6 +58,7 @@ def random_spec(r: Rng) -> CellSpec:
         reset_delay=0 if simple else int(r.random() < 0.3),  # type: ignore[arg-type]
         max_spikes_per_step=1 if simple else int(r.choice([1, 1, 4, 500])),
         sum_bits=0 if simple else int(r.choice([0, 0, 32])),
+        lower=str(r.choice(["saturate", "reset"])),  # type: ignore[arg-type]
     )
 
 
@@ -73,7 +74,7 @@ def random_population(r: Rng, name: str, shape: tuple[int, ...]) -> QuantizedPop
         return r.integers(low, high, n).astype(np.int64)
 
     full = 2**spec.decay_bits
-    keeps = {"mulshift": (0, full + 1), "shift": (0, 9), "subtract": (0, 40)}
+    keeps = {"mulshift": (0, full + 1), "shift": (0, 9), "subtract": (0, 40), "converge": (-9, 40)}
     unit = 1 << spec.input_shift
     plain = spec.max_spikes_per_step == 1 and r.random() < 0.6
     biased = r.random() < 0.4

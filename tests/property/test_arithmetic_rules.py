@@ -18,7 +18,7 @@ def wrap_or_clip(x: int, bits: int, mode: str) -> int:
 
 
 def decayed(x: int, keep: int, kind: str, bits: int, rounding: str) -> int:
-    if kind == "none":
+    if kind in ("none", "converge"):
         return x
     if kind == "clear":
         return 0
@@ -68,10 +68,17 @@ class ScalarNeuron:
             self.reset(n)
         if not self.rest:
             v = decayed(self.v, p["v_keep"], s.v_decay, s.decay_bits, s.rounding) + u + p["v_bias"]
-            self.v = wrap_or_clip(max(v, p["v_min"]), s.v_bits, s.v_overflow)
+            if s.v_decay == "converge":
+                v -= p["v_keep"] * ((v > 0) - (v < 0))
+            below = s.lower == "reset" and v < p["v_min"]
+            bounded = v if s.lower == "reset" else max(v, p["v_min"])
+            self.v = wrap_or_clip(bounded, s.v_bits, s.v_overflow)
             if not s.reset_delay:
                 n = self.fires()
                 self.reset(n)
+            if below and not n:
+                after = {"zero": 0, "value": -p["v_reset"], "subtract": self.v - p["v_min"]}
+                self.v = after.get(s.reset, self.v)
         self.rest = p["refractory"] if n else max(self.rest - 1, 0)
         if s.has_current:
             self.u = u
@@ -82,7 +89,7 @@ class ScalarNeuron:
 def cells(draw: st.DrawFn) -> tuple[CellSpec, dict[str, int]]:
     bits = draw(st.sampled_from([12, 16, 24]))
     kinds = st.sampled_from(["none", "clear", "mulshift", "shift", "subtract"])
-    u_decay, v_decay = draw(kinds), draw(kinds)
+    u_decay, v_decay = draw(kinds), draw(st.one_of(kinds, st.just("converge")))
     spec = CellSpec(
         has_current=draw(st.booleans()),
         u_decay=u_decay,
@@ -97,6 +104,7 @@ def cells(draw: st.DrawFn) -> tuple[CellSpec, dict[str, int]]:
         reset=draw(st.sampled_from(["zero", "value", "subtract", "none"])),
         reset_delay=draw(st.sampled_from([0, 1])),
         max_spikes_per_step=draw(st.sampled_from([1, 1, 7])),
+        lower=draw(st.sampled_from(["saturate", "reset"])),
     )
 
     def keep(kind: str) -> int:

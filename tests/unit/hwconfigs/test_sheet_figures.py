@@ -193,14 +193,12 @@ ARITHMETIC = {
         "resets": ("zero",),
     },
     "truenorth": {
-        "weight_bits": (9,),
-        "weight_min": -255,
-        "weight_max": 255,
+        "weight_coding": "axons",
         "v_bits": 20,
         "resets": ("zero", "subtract", "none"),
         "max_extra_delay_steps": 15 - 1,
     },
-    "ranc": {"weight_bits": (9,), "v_bits": 9, "threshold_bits": 9, "bias_bits": 9},
+    "ranc": {"weight_coding": "axons", "v_bits": 9, "threshold_bits": 9 - 1, "bias_bits": 9},
     "speck2e": {
         "weight_bits": (8,),
         "weight_min": -128,
@@ -335,7 +333,7 @@ def test_loihi2_prices_nothing_but_static_power():
 
 
 #: Chips with published figures that also run networks.
-RUNNING = ("loihi2", "odin", "speck2e", "speck2f", "tinyodin")
+RUNNING = ("loihi2", "odin", "ranc", "speck2e", "speck2f", "tinyodin", "truenorth")
 
 
 @pytest.mark.parametrize("name", [n for n in PUBLISHED if n not in RUNNING])
