@@ -66,6 +66,7 @@ def most_spikes(population: QuantizedPopulation, input_bound: int) -> int:
     follows = spec.state == "int" and not spec.has_current and not spec.reset_delay
     follows &= spec.reset in ("zero", "subtract") and spec.v_overflow == "saturate"
     follows &= spec.u_overflow == "saturate" and bool(threshold.size)
+    follows &= spec.v_decay != "converge"  # which may lead away from 0
     if not follows or threshold.min() <= 0:
         return spec.max_spikes_per_step
     start = np.maximum(threshold, population.v0)
