@@ -238,7 +238,7 @@ _NAMED: dict[str, GradientRule] = {
     ),
     "mpd-ed": GradientRule("mpd-ed", "steps", 16),
     "stbp": GradientRule("stbp", "steps", 16, mask="none"),
-    "srm": GradientRule("srm", "steps", 16, init_mean=1.0),
+    "srm": GradientRule("srm", "steps", 16, init_mean=3.0, head_gain=1.0),
 }
 
 #: Spike-time thresholds bring their own slope, end of time and initial mean.

@@ -114,7 +114,7 @@ def test_event_driven_rules_learn_a_small_task() -> None:
     net = parse_sizes("12-20-3")
     labels = np.arange(60) % 3
     noisy = np.clip(patterns[labels] + 0.1 * rng.normal(size=(60, 12)), 0, 1)
-    for name, lr in (("std-ed", 0.3), ("mpd-ed", 0.3), ("srm", 0.1)):
+    for name, lr in (("std-ed", 0.3), ("mpd-ed", 0.3), ("srm", 1.0)):
         rule = named(name)
         x = noisy if rule.uses_times else np.zeros((60, rule.n_steps, 12))
         if not rule.uses_times:
