@@ -30,6 +30,7 @@ def run_backend(
     progress: Callable[[int, int], None] | None = None,
     kept: dict[str, Any] | None = None,
     threads: int | None = None,
+    timing: str = "steps",
 ) -> RunResult:
     """Execute on the backend called ``backend``; see ``nmhw.sim.chip_run.run_chip``.
 
@@ -43,6 +44,8 @@ def run_backend(
         makes the network's arrays read-only.
     threads : int, optional
         Of the numba backend; the result does not depend on it.
+    timing : "steps" | "events"
+        "events": without steps, one event after the other (``nmhw.sim.event_program``).
 
     Raises
     ------
@@ -51,6 +54,18 @@ def run_backend(
     """
     if backend not in BACKENDS:
         raise UsageError("no such backend", got=repr(backend), hint=" or ".join(BACKENDS))
+    if timing == "events":
+        from nmhw.sim.event_run import run_event_chip
+
+        return run_event_chip(
+            quantized,
+            mapping,
+            chip,
+            inputs,
+            backend=backend,
+            continuous=continuous,
+            progress=progress,
+        )
     if backend == "numba":
         from nmhw.sim.chip_run import keep_tables, run_chip
 

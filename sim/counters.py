@@ -39,6 +39,7 @@ def count_events(
     n_steps: int,
     continuous: bool = False,
     step_counter: StepCounter | None = None,
+    is_stepless: bool = False,
 ) -> Counters:
     """Count all events of a finished run.
 
@@ -51,9 +52,14 @@ def count_events(
         Simulated steps per sample, drain included.
     step_counter : StepCounter, optional
         That saw every chunk of the run.
+    is_stepless : bool
+        A run event by event: a neuron is visited by its updates alone.
     """
     n_samples = next(iter(output.step_counts.values())).shape[0]
-    totals = _count_neurons(quantized, fan_out, output, n_samples * n_steps)
+    totals = _count_neurons(quantized, fan_out, output, 0 if is_stepless else n_samples * n_steps)
+    if is_stepless:
+        totals["neuron.visit"] = totals["neuron.active"].copy()
+        totals["neuron.idle"] = np.zeros_like(totals["neuron.active"])
     totals |= {kind: np.zeros(fan_out.cores.size, np.int64) for kind in (*SYNOPS, "axon.in")}
     emitted = {**output.spike_totals}
     for name, events in inputs.items():
@@ -87,6 +93,7 @@ def count_events(
         saturations=dict(output.saturations),
         n_tiles=len(set(places)),
         n_chips=len({chip_index for chip_index, _, _ in places}),
+        is_stepless=is_stepless,
     )
 
 

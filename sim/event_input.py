@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from nmhw.errors import InputError, UnsupportedError, UsageError
 from nmhw.sim.kernels.intake import OUT_OF_RANGE, UNSORTED, scan_events
 from nmhw.sim.program import Program
 from nmhw.values.events import SpikeEvents
+from nmhw.values.network import InputPort
 
 Ints = NDArray[np.int64]
 
@@ -51,7 +52,7 @@ def input_table(
     """
     if n_steps < 1:
         raise UsageError("a run needs at least one step", got=n_steps)
-    _check_names(program, inputs)
+    _check_names(program.inputs, inputs)
     samples = count_samples(inputs, n_samples)
     rows = samples * n_steps
     pointers = np.zeros((max(len(program.inputs), 1), rows + 1), np.int64)
@@ -91,13 +92,35 @@ def fit_steps(events: SpikeEvents, n_steps: int) -> SpikeEvents:
     return replace(events, n_steps=n_steps)
 
 
-def _check_names(program: Program, inputs: Mapping[str, SpikeEvents]) -> None:
-    known = ", ".join(program.inputs) or "none"
-    for name in program.inputs:
+def checked_inputs(
+    ports: Sequence[InputPort], inputs: Mapping[str, SpikeEvents]
+) -> dict[str, SpikeEvents]:
+    """Return the events of every input, checked, for a run of as many steps as they have.
+
+    Raises
+    ------
+    InputError, UnsupportedError
+        As ``input_table``; also for inputs with different numbers of steps.
+    """
+    _check_names([port.name for port in ports], inputs)
+    lengths = {events.n_steps for events in inputs.values()}
+    if len(lengths) != 1:
+        raise InputError("inputs have different numbers of steps", got=sorted(lengths))
+    n_steps = lengths.pop()
+    given = {}
+    for port in ports:
+        events = given[port.name] = _fitting(inputs[port.name], port.name, port.size, n_steps)
+        _refuse_range(events, port.name, port.size, n_steps)
+    return given
+
+
+def _check_names(names: Sequence[str], inputs: Mapping[str, SpikeEvents]) -> None:
+    known = ", ".join(names) or "none"
+    for name in names:
         if name not in inputs:
             raise InputError("an input has no events", where=name, hint=f"inputs: {known}")
     for name in inputs:
-        if name not in program.inputs:
+        if name not in names:
             raise InputError("no such input", got=repr(name), hint=f"inputs: {known}")
 
 

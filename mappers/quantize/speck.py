@@ -39,9 +39,9 @@ def quantize_layer(part: Part, ledger: Ledger) -> QuantizedPart:
     Raises
     ------
     UnsupportedError
-        For neurons of one layer with different thresholds, and thresholds that become 0.
+        For a leak, neurons of one layer with different thresholds, and thresholds that become 0.
     """
-    _check_thresholds(part)
+    _check_layer(part)
     if part.explicit or part.explicit_weights or part.is_literal:
         return quantize_integer(part, ledger)
     arithmetic = ledger.chip.arithmetic
@@ -81,8 +81,17 @@ def largest_scale(values: Singles, bits: int) -> np.float32:
         return np.float32(np.abs(np.float32(half) / smallest))
 
 
-def _check_thresholds(part: Part) -> None:
+def _check_layer(part: Part) -> None:
     cell = part.cell
+    if np.any(cell.v_keep != 1):
+        raise UnsupportedError(
+            "the chip's neurons have no leak",
+            got=f"{float(cell.v_keep.min()):.6g} of v kept per step",
+            limit=1,
+            where=part.name,
+            hint="integrate-and-fire neurons (IF)",
+            rule="quantize.decay",
+        )
     for what, values in (("threshold", cell.threshold), ("lower bound", cell.v_min)):
         if np.any(values != values[0]):
             raise UnsupportedError(

@@ -98,6 +98,7 @@ class Deployment:
         continuous: bool = False,
         metric: Metric = "accuracy",
         keep_spikes: int = 10**8,
+        timing: str = "steps",
         progress: Progress | None = None,
         threads: int | None = None,
     ) -> Run:
@@ -129,6 +130,9 @@ class Deployment:
         metric : "accuracy" | "top-K" | "mse" | "r2" | callable(scores, labels)
         keep_spikes : int
             Beyond so many events, only those of the outputs are kept (counts stay complete).
+        timing : "steps" | "events"
+            "events" on chips that have it: every input event is worked off by itself, in the order
+            of its step, without updates per step; the step is a time stamp.
         progress : callable(samples done, samples in all)
         threads : int, optional
             Default: one per processor where the run is long enough; results do not depend on it.
@@ -164,6 +168,7 @@ class Deployment:
             continuous=continuous,
             metric=metric,
             keep_spikes=keep_spikes,
+            timing=timing,
             progress=progress,
             threads=threads,
         )

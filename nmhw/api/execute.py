@@ -24,6 +24,7 @@ from nmhw.api.judging import (
 )
 from nmhw.api.pricing import check_prices
 from nmhw.api.run import Run
+from nmhw.api.timing import check_timing, summarize_timing
 from nmhw.errors import UnsupportedError
 from nmhw.report.summary import notice_dict, summarize_run
 from nmhw.values.metrics import Metric
@@ -55,6 +56,7 @@ class RunOptions:
     continuous: bool = False
     metric: Metric = "accuracy"
     keep_spikes: int = 10**8
+    timing: str = "steps"
     progress: Progress | None = None
     threads: int | None = None
 
@@ -83,6 +85,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     mapped = deployed.summary()
     facts = {**mapped, **summarize_run(result, deployed.quantized)}
     facts |= _readout_facts(plan, result, scales)
+    facts |= summarize_timing(deployed.chip, options.timing, options.costs, result)
     facts["projections"] = _projection_rows(deployed, result)
     facts["spikes_per_neuron_sample"] = _mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)
@@ -117,6 +120,7 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
     check_prices(chip, options.costs, options.pace, deployed.quantized.profile.step_s)
     readout, sources = choose_readout(network, options.readout)
     probes = with_membranes(options.probes, readout, sources)
+    check_timing(chip, options.timing, probes)
     on_chip = chip.arithmetic.membrane_readout or options.readout_on_host
     if readout.needs_membrane and not on_chip:
         raise UnsupportedError(
@@ -155,6 +159,7 @@ def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunRe
         continuous=options.continuous,
         progress=options.progress,
         kept=deployed.kept,
+        timing=options.timing,
     )
     if options.continuous and result.counters is not None:
         result = replace(result, counters=replace(result.counters, is_continuous=True))

@@ -30,10 +30,13 @@ _CHIP_ONLY = {
     "keep_spikes": "--keep-spikes",
     "threads": "--threads",
     "readout_on_host": "--readout-on-host",
+    "timing": "--timing",
     "compare_float": "--no-float",
 }
 _PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "metric", "continuous")
-_CHIP_PASSED_ON = ("pace", "costs", "keep_spikes", "threads", "readout_on_host", "compare_float")
+_CHIP_PASSED_ON = (
+    "pace", "costs", "keep_spikes", "threads", "readout_on_host", "compare_float", "timing",
+)  # fmt: skip
 
 
 @click.command("run")
@@ -52,6 +55,10 @@ _CHIP_PASSED_ON = ("pace", "costs", "keep_spikes", "threads", "readout_on_host",
 @click.option(
     "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
 )
+@click.option(
+    "--timing", default="steps", metavar="T",
+    help="steps, or events: one by one, on chips without steps.  [default: steps]",
+)  # fmt: skip
 @click.option("--continuous", is_flag=True, help="Keep state from sample to sample.")
 @click.option("--readout-on-host", is_flag=True, help="Allow v-* where the chip cannot read v out.")
 @click.option(

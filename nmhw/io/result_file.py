@@ -30,7 +30,8 @@ FORMAT = 2
 LIMITS = Hdf5Limits(max_bytes=32 << 30, max_inflation=1100)
 
 _COUNTER_MAPS = ("synops_by_projection", "spikes_by_population", "events_by_input", "saturations")
-_COUNTER_NUMBERS = ("n_samples", "n_steps", "connections", "n_tiles", "n_chips", "is_continuous")
+_COUNTER_FLAGS = ("is_continuous", "is_stepless")
+_COUNTER_NUMBERS = ("n_samples", "n_steps", "connections", "n_tiles", "n_chips", *_COUNTER_FLAGS)
 _EVENT_COLUMNS = ("sample", "step", "index")
 
 Array = NDArray[Any]
@@ -203,7 +204,7 @@ def _counters(reader: _Reader, meta: Mapping[str, Any]) -> Counters:
         raise ValueError("a run has samples and steps")
     maps = {n: {str(k): _whole(v) for k, v in meta[n].items()} for n in _COUNTER_MAPS}
     fields: dict[str, Any] = {**numbers, **maps}
-    fields["is_continuous"] = bool(fields["is_continuous"])
+    fields |= {flag: bool(fields[flag]) for flag in _COUNTER_FLAGS}
     return Counters(cores=cores, totals=totals, steps=steps, **fields)
 
 

@@ -27,7 +27,7 @@ def render_report(summary: Summary, *, color: bool = False) -> str:
         As ``nmhw.api`` makes it; sections that are absent are left out.
     """
     parts: Parts = [_header(summary), _verdict(summary)]
-    sections = (_layers, _cores, _utilization, energy_section, latency_section, _loss)
+    sections = (_layers, _cores, _utilization, energy_section, latency_section, _events, _loss)
     for section in sections:
         parts.extend(section(summary))
     parts.extend(notice_texts(summary.get("notices", ())))
@@ -42,6 +42,8 @@ def _header(s: Summary) -> RenderableType:
     lines.append(indented(f"{sha}profile {s['profile']}, dt {_dt(s)}, seed {s['seed']}"))
     if "backend" in s:
         size = f"{s['n_samples']} samples x {s['n_steps']} steps (+ {s['drain_steps']} to drain)"
+        if s.get("timing") == "events":
+            size = f"{s['n_samples']} samples x {s['n_steps']} time stamps, event by event"
         lines.append(indented(f"{s['backend']} backend, {size}, readout {s['readout']}"))
     lines.append(indented(f"integers: {s['claim']}"))
     if s["chip_is_imaginary"]:
@@ -104,6 +106,24 @@ def _activity_cells(s: Summary, row: Summary) -> list[str]:
     rate = format_si(row["rate_per_step"] / s["dt_s"], "Hz") if s["dt_s"] else "-"
     per_neuron = f"{row['spikes_per_neuron_sample']:.2f}"
     return [format_count(row["spikes"], LONGEST_COUNT), per_neuron, rate]
+
+
+def _events(s: Summary) -> Parts:
+    """Show how far events came and how long that takes by the chip's published law."""
+    found = {name: row for name, row in (s.get("event_latency") or {}).items() if row["events"]}
+    if not found:
+        return []
+    table = new_table(
+        "\nLatency per event (from the input event that caused it)",
+        ["layer", "events", "layers passed", "mean", "longest", "source"],
+    )
+    for name, row in found.items():
+        passed = sorted(int(k) for k in row["layers"])
+        span = str(passed[0]) if len(passed) == 1 else f"{passed[0]} to {passed[-1]}"
+        times = [format_si(row[key], "s") for key in ("mean_s", "max_s")]
+        count = format_count(row["events"], LONGEST_COUNT)
+        table.add_row(name, count, span, *times, row["source"] or "unpriced")
+    return [table]
 
 
 def _cores(s: Summary) -> Parts:

@@ -146,7 +146,7 @@ def count_kinds(counters: Counters) -> dict[str, int]:
     """Return how often each event kind happened in the run (chip-wide)."""
     counts = {kind: int(array.sum()) for kind, array in counters.totals.items()}
     steps = counters.n_samples * counters.n_steps
-    counts["timestep"] = steps * counters.n_chips
+    counts["timestep"] = 0 if counters.is_stepless else steps * counters.n_chips
     counts["reset"] = counters.n_resets * counters.n_chips
     counts["host.io"] = sum(counters.events_by_input.values())
     return {kind: counts[kind] for kind in EVENT_KINDS if kind in counts}

@@ -36,6 +36,8 @@ class Counters:
         Tiles and chips that hold neurons.
     is_continuous : bool
         State was kept from sample to sample: the chip was reset once.
+    is_stepless : bool
+        Run event by event: a neuron is visited once per update, and nothing happens per step.
     """
 
     n_samples: int
@@ -51,6 +53,7 @@ class Counters:
     n_tiles: int
     n_chips: int
     is_continuous: bool = False
+    is_stepless: bool = False
 
     @property
     def n_resets(self) -> int:
@@ -113,6 +116,8 @@ class RunResult:
     probes : mapping of (population, variable) to ProbeData
     counters : Counters or None (None for the float run)
     spike_totals : mapping of population to (n_neurons,) int64, over all samples and steps
+    events_by_layers : mapping of population to layers passed since the input event -> events
+        Of runs event by event (not saved; the summary of a run states it).
     """
 
     backend: str
@@ -124,6 +129,7 @@ class RunResult:
     probes: Mapping[tuple[str, str], ProbeData]
     counters: Counters | None
     spike_totals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    events_by_layers: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
     @property
     def probes_by_population(self) -> dict[str, dict[str, ProbeData]]:
