@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
 from nmhw.sim.counters import count_events
-from nmhw.sim.engine import EngineOutput
+from nmhw.sim.engine_output import EngineOutput
 from nmhw.sim.event_input import checked_inputs, count_samples
 from nmhw.sim.event_program import EventProgram, build_event_program
 from nmhw.sim.event_reference import EventCells, run_queue
