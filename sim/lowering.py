@@ -148,7 +148,13 @@ def lower_in_order(
     matrix.eliminate_zeros()
     weights = matrix.data.astype(np.int64) << projection.shift
     if _largest(weights) >= 2**31:
-        raise UnsupportedError("weights beyond 32 bits", where=projection.name)
+        raise UnsupportedError(
+            "weights beyond 32 bits",
+            got=_largest(weights),
+            limit=2**31 - 1,
+            where=projection.name,
+            rule="sim.weight-width",
+        )
     bound = int(np.bincount(matrix.indices, np.abs(weights), n_target).max(initial=0))
     return LoweredProjection(
         KIND_IN_ORDER,

@@ -274,9 +274,13 @@ def _outgrown(
         f"{p.name!r}: {p.size} neurons and {origin[p.name].size - p.size} copies of them so far"
         for p in network.populations
     ]
+    held = sum(origin[p.name].size for p in network.populations)
     return DoesNotFitError(
         f"{network.name!r} does not fit on {chip_name}",
-        violations=[f"more than {n_neurons} neurons with the copies its axons need", *needed],
+        violations=[
+            f"neurons with the copies its axons need: more than {held} of {n_neurons}",
+            *needed,
+        ],
         hint="fewer weight bits (chip.with_(arithmetic={'weight_bits': [2]})), or smaller layers",
         rule="map.does-not-fit",
     )

@@ -144,7 +144,8 @@ class Trainer:
                 chosen.optimizer, chosen.batch, self.accountings, self.frozen,
             )  # fmt: skip
         raise UnsupportedError(
-            "this version trains in float arithmetic", got=chosen.mode, hint="--mode float"
+            "this version trains in float arithmetic", got=chosen.mode, hint="--mode float",
+            rule="learning.mode",
         )
 
     @property
@@ -158,7 +159,12 @@ class Trainer:
             events = encode_steps_of(self.data, rows, self.settings, seed, epoch)
         if self._is_batched:
             return dense if self.rule.uses_times else events
-        raise UnsupportedError("integer learning", got=self.settings.mode, hint="--mode float")
+        raise UnsupportedError(
+            "integer learning",
+            got=self.settings.mode,
+            hint="--mode float",
+            rule="learning.mode",
+        )
 
     def test_accuracy(self) -> float:
         """Return the test accuracy of the weights as they are."""

@@ -90,7 +90,9 @@ class BatchEngine:
                 "frozen layers are the first ones", got=self.frozen, limit=self.net.names
             )
         if self.weight_format.skip_confidence > 0:
-            raise UnsupportedError("a batch is not skipped", got="skip", hint="--batch 1")
+            raise UnsupportedError(
+                "a batch is not skipped", got="skip", hint="--batch 1", rule="learning.batch-skip"
+            )
         given = [np.array(w, np.float64) for w in self.initial]
         self._weights = [self._rounded(w, k) for k, w in enumerate(given)]
         self._moments = [[np.zeros_like(w) for w in self._weights] for _ in range(2)]

@@ -117,7 +117,10 @@ def check_network(net: LearningNetwork, rule: GradientRule) -> tuple[Notice, ...
     loops = [layer.name for layer in net.layers if layer.is_recurrent]
     if loops and not rule.allows_recurrence:
         raise UnsupportedError(
-            f"{rule.name} trains no recurrent layers", got=loops, hint="mpd-ed or stbp"
+            f"{rule.name} trains no recurrent layers",
+            got=loops,
+            hint="mpd-ed or stbp",
+            rule="learning.recurrent-layer",
         )
     if rule.head == "spiking" and not rule.uses_times and rule.mask != "none":
         return (

@@ -29,7 +29,8 @@ def test_every_option_of_every_verb_is_explained(nmhw: Callable, verb: str) -> N
     done = nmhw(verb, "--help")
     assert done.code == 0
     command = __import__(VERBS[verb][0], fromlist=["command"]).command
-    options = [p for p in command.params if p.param_type_name == "option"]
+    commands = [*getattr(command, "commands", {"": command}).values()]
+    options = [p for c in commands for p in c.params if p.param_type_name == "option"]
     assert {"--json", "--quiet"} <= {name for option in options for name in option.opts}
     for option in options:
         assert option.help, option.opts
@@ -100,7 +101,7 @@ def test_interruption_exits_130_without_traceback(
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nmhw.sim.chip_run.run_program", interrupt)
+    monkeypatch.setattr("nmhw.sim.chip_run.run_samples", interrupt)
     done = nmhw(*run_args, "-o", tmp_path / "run")
     assert done.code == 130
     assert done.err.endswith("nmhw: interrupted\n")
