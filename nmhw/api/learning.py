@@ -27,7 +27,6 @@ from nmhw.values.learning_settings import LearningSettings
 from nmhw.values.op_cost import BASELINES, SCOPES, Scope, cost_set
 
 if TYPE_CHECKING:
-    from nmhw.sim.learning.closed_forms import Accounting
     from nmhw.sim.learning.layer import LearningNetwork
 
 #: Called with (what is trained, epochs done, epochs).
@@ -140,7 +139,7 @@ class _Runner:
         self.traffic: dict[str, Any] | None = None
 
     def train(
-        self, name: str, settings: LearningSettings, accountings: tuple[Accounting, ...]
+        self, name: str, settings: LearningSettings, accountings: tuple[str, ...]
     ) -> list[tuple[TrainedSeed, dict[str, TrainedSeed]]]:
         """Return one training per seed, with its recounted forms."""
         found = []
@@ -223,6 +222,18 @@ def _checked_names(
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise UsageError("seeds are different whole numbers >= 0", got=tuple(seeds))
     return tuple(wanted), tuple(costs)
+
+
+def initial_settings(rule: str, data: LabeledData | str, **given: Any) -> LearningSettings:
+    """Return settings with the defaults of a rule and of the data; see ``learn``.
+
+    Raises
+    ------
+    UsageError
+        For a setting that does not exist or makes no sense.
+    """
+    samples = data if isinstance(data, LabeledData) else load_learning_data(data)
+    return _settings(rule, samples, given)
 
 
 def _settings(rule: str, data: LabeledData, given: Mapping[str, Any]) -> LearningSettings:

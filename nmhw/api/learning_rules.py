@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from nmhw.values.learning_settings import LearningSettings
 
 if TYPE_CHECKING:
-    from nmhw.sim.learning.closed_forms import Accounting
     from nmhw.sim.learning.gradient_rule import GradientRule
 
 #: Settings that were chosen on the validation part of the digits (docs/learning.md says how), for
@@ -24,7 +23,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 #: How each baseline of STBP is trained and counted: mask of the training, accounting.
-BASELINE_FORMS: dict[str, tuple[str, Accounting]] = {
+BASELINE_FORMS: dict[str, tuple[str, str]] = {
     "stbp-dense": ("none", "dense"),
     "stbp-gated": ("none", "gated"),
     "stbp-band": ("band", "band"),

@@ -20,7 +20,6 @@ from nmhw.values.learning_settings import LearningSettings
 from nmhw.values.rng import stream
 
 if TYPE_CHECKING:
-    from nmhw.sim.learning.closed_forms import Accounting
     from nmhw.sim.learning.gradient_rule import GradientRule
     from nmhw.sim.learning.layer import LearningNetwork
 
@@ -72,7 +71,7 @@ class Trainer:
     seed: int
     weights: list[NDArray[np.float64]] | None = None
     frozen: tuple[str, ...] = ()
-    accountings: tuple[Accounting, ...] = ()
+    accountings: tuple[str, ...] = ()
 
     def run(
         self,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError, UsageError
-from nmhw.sim.learning.closed_forms import Accounting
+from nmhw.sim.learning.closed_forms import Accounting, count_steps, count_times
 from nmhw.sim.learning.float_form import BatchResult, run_batch
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.layer import LearningNetwork
@@ -26,6 +26,10 @@ from nmhw.values.rng import stream
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+_READ, _WRITE, _WORD = (
+    OPERATION_INDEX[name] for name in ("weight_read", "weight_write", "random_word")
+)
 
 #: Samples of one forward pass when judging.
 _JUDGED_AT_ONCE = 256
@@ -63,7 +67,8 @@ class BatchEngine:
     Attributes
     ----------
     accountings : tuple of str
-        Also count every batch as these machines would work; see ``float_form.run_batch``.
+        Also count every batch as these machines would work; see ``closed_forms``. "/stream" behind
+        a name: weights written at every contribution.
     frozen : tuple of str
         The first layers, which keep their weights: no error reaches them and nothing is counted
         for them but the forward pass.
@@ -77,12 +82,13 @@ class BatchEngine:
     seed: int = 0
     optimizer: str = "sgd"
     batch: int = 64
-    accountings: tuple[Accounting, ...] = ()
+    accountings: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     _weights: list[Floats] = field(init=False)
     _moments: list[list[Floats]] = field(init=False)
     _thresholds: list[Floats] = field(init=False)
     _n_updates: int = field(init=False, default=0)
+    _reads_before: dict[str, Ints] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.frozen and self.frozen != self.net.names[: len(self.frozen)]:
@@ -110,22 +116,23 @@ class BatchEngine:
         inputs : (samples, inputs) times, or SpikeEvents
         """
         totals: dict[str, OperationCounts] = {}
+        self._reads_before = {}
         fired: list[NDArray[np.bool_]] = []
         errors: list[Ints] = []
         n_correct = 0
         for start in range(0, len(order), self.batch):
             rows = order[start : start + self.batch]
             x = self._dense(inputs, rows)
-            result = self._run(x, labels[rows], None)
+            result = self._run(x, labels[rows])
             self._add(totals, "", result.counts)
             for kind in self.accountings:
-                counts = self._run(x, labels[rows], kind).counts
-                self._add(totals, kind, counts)
+                self._add(totals, kind, self._count(kind, x, result))
             n_correct += int((result.predictions == labels[rows]).sum())
             errors = _sum_errors(self.rule, errors, result)
             now = [np.asarray(f.any(axis=0)) for f in result.fired]
             fired = [np.logical_or(a, b) for a, b in zip(fired or now, now, strict=True)]
-            self._update(result)
+            changed = self._update(result)
+            self._count_changes(totals, changed)
         silent = tuple(float(1.0 - f.mean()) for f in fired)
         own = totals.pop("")
         return BatchOutcome(own, totals, n_correct, len(order), silent, errors)
@@ -136,7 +143,7 @@ class BatchEngine:
         scores, counts = [], None
         for start in range(0, n, _JUDGED_AT_ONCE):
             rows = np.arange(start, min(n, start + _JUDGED_AT_ONCE))
-            result = self._run(self._dense(inputs, rows), None, None)
+            result = self._run(self._dense(inputs, rows), None)
             scores.append(result.scores)
             counts = result.counts if counts is None else counts + result.counts
         assert counts is not None
@@ -174,30 +181,61 @@ class BatchEngine:
             np.add.at(dense[k], (inputs.step[part], inputs.index[part]), 1.0)
         return dense
 
-    def _run(self, x: Floats, labels: Ints | None, accounting: Accounting | None) -> BatchResult:
+    def _run(self, x: Floats, labels: Ints | None) -> BatchResult:
         return run_batch(
-            self.net, self._weights, self.rule, x, labels, accounting=accounting,
+            self.net, self._weights, self.rule, x, labels,
             thresholds=None if self.rule.uses_times else self._thresholds,
             accumulate=self.weight_format.accumulate,
         )  # fmt: skip
+
+    def _count(self, kind: str, x: Floats, result: BatchResult) -> OperationCounts:
+        """Count the same batch as another machine would work."""
+        name, _, stream_mark = kind.partition("/")
+        accounting = cast(Accounting, name)
+        accumulate: Any = "stream" if stream_mark else self.weight_format.accumulate
+        traces: Any = result.traces
+        if self.rule.uses_times:
+            return count_times(self.net, self.rule, traces, accounting, accumulate, True)
+        return count_steps(self.net, self.rule, x, traces, accounting, accumulate, True)
 
     def _add(self, totals: dict[str, OperationCounts], kind: str, counts: OperationCounts) -> None:
         counts = count_without(counts, len(self.frozen))
         totals[kind] = totals[kind] + counts if kind in totals else counts
 
-    def _update(self, result: BatchResult) -> None:
+    def _count_changes(self, totals: dict[str, OperationCounts], changed: Ints) -> None:
+        """Count writes of changed codes, and rounding words, where single samples are written."""
+        kept = self.weight_format
+        if kept.bits is None or self.batch != 1:
+            return
+        for kind, counts in totals.items():
+            if kind.endswith("/stream") or kept.accumulate == "stream":
+                continue
+            if kept.policy == "if-changed":
+                # the closed forms write back whatever they read
+                reads = counts.values[:, _READ] - self._reads_before.get(kind, 0)
+                counts.values[:, _WRITE] += changed - reads
+            self._reads_before[kind] = counts.values[:, _READ].copy()
+            if kept.rounding == "stochastic":
+                counts.values[:, _WORD] = counts.values[:, _READ]
+
+    def _update(self, result: BatchResult) -> Ints:
+        """Change the weights; return how many of each layer changed."""
         self._n_updates += 1
+        changed = np.zeros(len(self._weights), np.int64)
         for k, gradient in enumerate(result.gradients):
             if self.net.layers[k].name in self.frozen:
                 continue
             step = self._step(k, gradient)
-            self._weights[k] = self._rounded(self._weights[k] - self.lr * step, k)
+            new = self._rounded(self._weights[k] - self.lr * step, k)
+            changed[k] = int((new != self._weights[k]).sum())
+            self._weights[k] = new
         if self.rule.threshold == "homeostatic" and result.spikes:
             self._thresholds = moved_thresholds(self.rule, self._thresholds, result.spikes)
         if self.rule.threshold == "learnable":
             for theta, gradient in zip(self._thresholds, result.threshold_gradients, strict=True):
                 theta -= self.lr * gradient
                 np.maximum(theta, self.rule.theta_floor, out=theta)
+        return changed
 
     def _step(self, k: int, gradient: Floats) -> Floats:
         if self.optimizer == "sgd":

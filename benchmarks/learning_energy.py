@@ -1,0 +1,234 @@
+"""The energy study: accuracy against training energy, and STBP / event-driven ratios over T.
+
+    python benchmarks/learning_energy.py [--quick] [--json] [--plots DIR] [-o DIR] [--seeds 0-2]
+
+Digits, 64-128-10. STD-ED once (exact spike times have no T), MPD-ED and STBP for T = 4 to 64 steps
+with latency and rate code. STBP is trained once per T and counted for three machines: dense,
+spike-gated, and band-masked (a training of its own). Weights are written once per sample, or at
+every contribution ("stream"). Learning rates are chosen on the validation part; the T at which a
+ratio reaches 30 is printed, not chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from learning_rows import parse_seeds
+
+from nmhw.api.learning import initial_settings
+from nmhw.api.learning_rules import gradient_rule
+from nmhw.api.training import TrainedSeed, Trainer
+from nmhw.io.atomic import write_text
+from nmhw.io.learning_data import load_learning_data
+from nmhw.report.learn_summary import sum_counts
+from nmhw.sim.learning.sizes import parse_sizes
+from nmhw.values.cost_sets import COST_SETS
+from nmhw.values.learning import WeightFormat
+from nmhw.values.op_cost import SCOPES, Ratio, energy_ratio, op_ratio, unit_actions
+
+Found = dict[str, Any]
+STEPS = (4, 8, 16, 32, 64)
+QUICK_STEPS = (4, 16)
+CODES = ("latency", "rate")
+GOAL = 30.0
+
+#: (rule, accounting) of every machine; the first form of a rule is its own machine.
+MACHINES = {
+    "std-ed": ("event", "event/stream"),
+    "mpd-ed": ("event", "event/stream"),
+    "stbp": ("gated", "gated/stream", "dense", "dense/stream"),
+    "stbp-band": ("band", "band/stream"),
+}
+BASELINES = {
+    "stbp-dense": ("stbp", "dense"),
+    "stbp-gated": ("stbp", "gated"),
+    "stbp-band": ("stbp-band", "band"),
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One rule at one code and T."""
+
+    rule: str
+    code: str
+    n_steps: int
+    rates: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """File name."""
+        return f"{self.rule}-{self.code}-{self.n_steps}"
+
+
+def trainings(steps: tuple[int, ...], rates: Found) -> Iterator[Training]:
+    """Yield every training of the study, the shortest first."""
+    yield Training("std-ed", "latency", 16, rates["std-ed"])
+    for n_steps in steps:
+        for code in CODES:
+            for rule in ("mpd-ed", "stbp", "stbp-band"):
+                yield Training(rule, code, n_steps, rates[rule])
+
+
+def settings_of(training: Training, lr: float, form: Found) -> Any:
+    """Return the LearningSettings of a training."""
+    options: Found = {"mask": "band"} if training.rule == "stbp-band" else {}
+    rule = "mpd-ed" if training.rule == "stbp-band" else training.rule
+    return initial_settings(
+        rule, "digits", n_steps=training.n_steps, code=training.code, lr=lr, rule_options=options,
+        **form,
+    )  # fmt: skip
+
+
+def run(
+    training: Training, seeds: list[int], form: Found, folder: Path, limits: Any
+) -> Found:
+    """Choose the rate on validation, train every seed, return accuracy and unit actions."""
+    path = folder / f"{training.name}.json"
+    if path.exists():
+        found: Found = json.loads(path.read_text())
+        if found["seeds"] == seeds:
+            return found
+    data = load_learning_data("digits").take(*limits)
+    chosen = training.rates[0]
+    tried: Found = {}
+    for rate in training.rates if len(training.rates) > 1 else ():
+        outcome, _ = _train(training, data, rate, 100, form, (), folder)
+        tried[str(rate)] = outcome.records[-1].validation_accuracy
+        if tried[str(rate)] > tried.get(str(chosen), 0.0):
+            chosen = rate
+    merged = data.merge_validation()
+    done = [
+        _train(training, merged, chosen, seed, form, MACHINES[training.rule], folder)
+        for seed in seeds
+    ]
+    validation, _ = _train(training, data, chosen, 100, form, (), folder)
+    found = {
+        "rule": training.rule, "code": training.code, "n_steps": training.n_steps, "seeds": seeds,
+        "lr": chosen, "validation_by_lr": tried,
+        "validation_accuracy": validation.records[-1].validation_accuracy,
+        "accuracy": [t.test_accuracy for t, _ in done],
+        "silent": max(done[0][0].records[-1].silent_fraction.values(), default=0.0),
+        "n_samples": sum_counts([r.counts for r in done[0][0].records]).n_samples,
+        "machines": {
+            kind: _machine([forms[kind] for _, forms in done]) for kind in MACHINES[training.rule]
+        },
+    }  # fmt: skip
+    write_text(path, json.dumps(found, indent=1) + "\n")
+    print(training.name, f"{np.mean(found['accuracy']):.4f}", file=sys.stderr, flush=True)
+    return found
+
+
+def _train(
+    training: Training, data: Any, lr: float, seed: int, form: Found, kinds: Any, folder: Path
+) -> tuple[TrainedSeed, dict[str, TrainedSeed]]:
+    settings = settings_of(training, lr, form)
+    net = parse_sizes("64-128-10")
+    part = "all" if data.rows("validation").size == 0 else "chosen"
+    checkpoint = folder / "checkpoints" / f"{training.name}-{part}-{lr:g}-{seed}.npz"
+    trainer = Trainer(data, net, gradient_rule(settings), settings, seed, accountings=kinds)
+    return trainer.run(checkpoint, resume=True)
+
+
+def _machine(trained: list[TrainedSeed]) -> Found:
+    """Return unit actions per training sample and scope, and operations per sample."""
+    counts = sum_counts([r.counts for t in trained for r in t.records])
+    n = counts.n_samples
+    return {
+        "actions": {s: (unit_actions(counts, s) / n).tolist() for s in SCOPES},
+        "operations": {k: v / n for k, v in counts.by_operation().items()},
+        "values": (counts.values.sum(axis=0)).tolist(),
+        "n_samples": n,
+    }
+
+
+def ratios(found: dict[str, Found], steps: tuple[int, ...]) -> list[Found]:
+    """Return one entry per rule, code, T, baseline, writes, scope: ratios by cost set."""
+    rows = []
+    for rule in ("std-ed", "mpd-ed"):
+        for code in CODES:
+            for n_steps in steps:
+                name = "std-ed-latency-16" if rule == "std-ed" else f"mpd-ed-{code}-{n_steps}"
+                for baseline, (kind, form) in BASELINES.items():
+                    other = found[f"{kind}-{code}-{n_steps}"]["machines"]
+                    for writes in ("sample", "stream"):
+                        mark = "/stream" if writes == "stream" else ""
+                        mine = found[name]["machines"]["event" + mark]
+                        rows += _ratio_rows(
+                            {"rule": rule, "code": code, "n_steps": n_steps,
+                             "baseline": baseline, "writes": writes},
+                            other[form + mark], mine,
+                        )  # fmt: skip
+    return rows
+
+
+def _ratio_rows(head: Found, baseline: Found, rule: Found) -> Iterator[Found]:
+    for scope in SCOPES:
+        theirs, mine = (np.array(m["actions"][scope]) for m in (baseline, rule))
+        by_set: dict[str, Ratio] = {c: energy_ratio(theirs, mine, c) for c in COST_SETS}
+        yield {
+            **head,
+            "scope": scope,
+            "op_ratio": _op_ratio(baseline, rule, scope),
+            "energy_ratio": {c: r.to_json() for c, r in by_set.items()},
+        }
+
+
+def _op_ratio(baseline: Found, rule: Found, scope: Any) -> float:
+    from nmhw.values.learning import OperationCounts
+
+    counts = [
+        OperationCounts(("all",), np.array([m["values"]], np.int64), m["n_samples"])
+        for m in (baseline, rule)
+    ]
+    return op_ratio(counts[0], counts[1], scope)
+
+
+def main() -> None:
+    """Run the study and print its tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", default="0-2")
+    parser.add_argument("--quick", action="store_true", help="one seed, T = 4 and 16, 200 images")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--plots", type=Path, help="write PNG plots here")
+    parser.add_argument("-o", "--output", type=Path, default=Path("learning-energy"))
+    options = parser.parse_args()
+    seeds = [0] if options.quick else parse_seeds(options.seeds)
+    steps = QUICK_STEPS if options.quick else STEPS
+    limits = (200, 50, 100) if options.quick else (None, None, None)
+    folder = options.output / "quick" if options.quick else options.output
+    rates = {k: v[:1] for k, v in RATES.items()} if options.quick else RATES
+    form = {**FORM, "epochs": 2} if options.quick else FORM
+    found = {t.name: run(t, seeds, form, folder, limits) for t in trainings(steps, rates)}
+    study = {"steps": list(steps), "trainings": found, "ratios": ratios(found, steps)}
+    write_text(folder / "study.json", json.dumps(study, indent=1) + "\n")
+    from learning_energy_report import plot, tables
+
+    if options.plots is not None:
+        plot(study, options.plots)
+    print(json.dumps(study, indent=1) if options.json else tables(study, GOAL))
+
+
+#: What a chip would do: one sample at a time, plain descent, 8-bit weights up to 1.5.
+FORM: Found = {
+    "net": "64-128-10", "mode": "float", "batch": 1, "optimizer": "sgd", "lr_drop": 0.2,
+    "epochs": 10, "weights": WeightFormat(),
+}  # fmt: skip
+
+#: Tried on validation; the best is taken.
+RATES: Found = {
+    "std-ed": (0.005, 0.02),
+    "mpd-ed": (0.005, 0.02),
+    "stbp": (0.005, 0.02),
+    "stbp-band": (0.005, 0.02),
+}
+
+if __name__ == "__main__":
+    main()
