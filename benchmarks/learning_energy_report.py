@@ -32,9 +32,8 @@ def tables(study: Found, goal: float) -> str:
 def _accuracy_table(study: Found) -> Iterator[str]:
     yield "Accuracy (%, test, mean of the seeds) and energy of one training (horowitz-32bit,"
     yield "whole training), each on its own machine; * = best T on validation"
-    yield f"{'rule':10s} {'code':8s} {'T':>3s} {'rate':>6s} {'validation':>10s} {'test':>6s} " + (
-        f"{'energy':>9s} {'silent':>7s}"
-    )
+    head = f"{'rule':10s} {'code':8s} {'T':>3s} {'rate':>6s} {'validation':>10s} {'test':>6s} "
+    yield f"{head}{'energy':>9s} {'silent':>7s}"
     best = _best(study)
     for name, found in study["trainings"].items():
         accuracy, mark = np.mean(found["accuracy"]), "*" if name in best else " "
@@ -73,18 +72,18 @@ def _select(study: Found, **wanted: Any) -> list[Found]:
 def _ratio_table(study: Found, rule: str, code: str, scope: str) -> Iterator[str]:
     yield f"STBP / {rule}, {code} code, {scope} (ratio; range over all prices of the set)"
     steps = study["steps"]
-    yield f"{'baseline':11s}{'writes':8s}{'prices':16s}" + "".join(f"{f'T={t}':>13s}" for t in steps)
+    heads = "".join(f"{f'T={t}':>15s}" for t in steps)
+    yield f"{'baseline':11s}{'writes':7s}{'prices':15s}{heads}"
     for baseline in BASELINES:
         for writes in ("sample", "stream"):
             rows = _select(
                 study, rule=rule, code=code, scope=scope, baseline=baseline, writes=writes
             )
-            yield f"{baseline:11s}{writes:8s}{'operations':16s}" + "".join(
-                f"{r['op_ratio']:13.1f}" for r in rows
-            )
+            cells = "".join(f"{r['op_ratio']:15.1f}" for r in rows)
+            yield f"{baseline:11s}{writes:7s}{'operations':15s}{cells}"
             for cost in COST_SETS:
-                cells = "".join(f"{_cell(r['energy_ratio'][cost]):>13s}" for r in rows)
-                yield f"{'':11s}{'':8s}{cost:16s}{cells}"
+                cells = "".join(f"{_cell(r['energy_ratio'][cost]):>15s}" for r in rows)
+                yield f"{'':18s}{cost:15s}{cells}"
 
 
 def _cell(ratio: Found) -> str:
