@@ -78,7 +78,7 @@ def run_backend(
             probes=probes,
             keep_spikes=keep_spikes,
             continuous=continuous,
-            progress=_in_samples(progress, inputs),
+            progress=in_samples(progress, inputs),
             threads=threads,
             program=program,
             fan_out=fan_out,
@@ -96,7 +96,7 @@ def run_backend(
     )
 
 
-def _in_samples(
+def in_samples(
     progress: Callable[[int, int], None] | None, inputs: Mapping[str, SpikeEvents]
 ) -> Callable[[int, int], None] | None:
     """Return a progress callback that takes rows (steps of all samples) and reports samples."""

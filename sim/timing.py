@@ -49,9 +49,12 @@ def parse_pace(text: str, dt_s: float | None) -> tuple[Pace, float | None]:
         if dt_s is None:
             raise UsageError("pace realtime needs dt", hint="--dt 1ms, or --pace period=1ms")
         return "realtime", dt_s
-    if text.startswith("period="):
+    if isinstance(text, str) and text.startswith("period="):
         return "period", parse_seconds(text.removeprefix("period="))
-    raise UsageError("no such pace", got=repr(text), hint="free, realtime or period=1ms")
+    hint = "free, realtime or period=1ms"
+    if isinstance(text, int | float):
+        hint = f'"period={text:g}" (seconds), "free" or "realtime"'
+    raise UsageError("no such pace", got=repr(text), hint=hint)
 
 
 def parse_seconds(text: str) -> float:

@@ -82,7 +82,8 @@ class Ledger:
 
 def check_allow(allow: Iterable[str]) -> frozenset[str]:
     """Return the set of fields, or refuse one that does not exist."""
-    fields = frozenset([allow] if isinstance(allow, str) else allow)
+    listed = [allow] if isinstance(allow, str) or not isinstance(allow, Iterable) else list(allow)
+    fields = frozenset(str(name) for name in listed)
     for name in sorted(fields - ALLOWABLE.keys()):
         known = ", ".join(ALLOWABLE)
         raise UsageError("nothing of this name can be allowed", got=repr(name), hint=known)

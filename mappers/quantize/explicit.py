@@ -51,6 +51,23 @@ POPULATION_FIELDS = (
 PROJECTION_FIELDS = ("weight", "exponent", "bits", "sign_mode")
 
 
+def as_explicit(explicit: Any) -> dict[str, Explicit]:
+    """Return given integers as a dict of dicts.
+
+    Raises
+    ------
+    UsageError
+        For anything that is no mapping of mappings.
+    """
+    entries = {} if explicit is None else explicit
+    for value in (entries, *(entries.values() if isinstance(entries, Mapping) else ())):
+        if not isinstance(value, Mapping):
+            hint = 'explicit={"lif1": {"threshold": 100}}'
+            what = "given integers are a mapping of names to mappings of fields"
+            raise UsageError(what, got=repr(value), hint=hint, rule="quantize.explicit")
+    return dict(entries)
+
+
 def check_names(explicit: Mapping[str, Explicit], network: Network) -> None:
     """Refuse names of no population or projection, and fields that they do not have."""
     tables: dict[str, tuple[str, ...]] = {p.name: POPULATION_FIELDS for p in network.populations}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.mappers.quantize.axon_grids import pick_grids, pick_peaks
+from nmhw.mappers.quantize.calibrate import worst_case
 from nmhw.mappers.quantize.contract import Ledger
 from nmhw.mappers.quantize.explicit_population import explicit_registers
 from nmhw.mappers.quantize.explicit_projection import explicit_weights
@@ -36,7 +37,13 @@ from nmhw.mappers.quantize.registers import (
     nudge_threshold,
     registers_at_scale,
 )
-from nmhw.mappers.quantize.scales import Incoming, ScaleChoice, choose_scale, fit_exponents
+from nmhw.mappers.quantize.scales import (
+    Incoming,
+    ScaleChoice,
+    choose_scale,
+    fit_exponents,
+    overflow_ratios,
+)
 from nmhw.values.chip import ArithmeticSpec
 from nmhw.values.quantized import CellSpec, LayerLoss, QuantizedPopulation, QuantizedProjection
 
@@ -69,12 +76,13 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     if arithmetic.weight_coding == "axons" and exponents:  # a neuron has one weight per axon type
         exponents = (max(exponents),) * len(exponents)
     projections, errors = [], []
+    rounded = list(gained)
     for k, projection in enumerate(gained):
         if part.is_literal or projection.name in part.explicit_weights:
             built = explicit_weights(part, part.incoming[k], part.delays[k], registers, ledger.chip)
             projections.append(built)
             continue
-        built, error = quantize_weights(
+        built, rounded[k], error = quantize_weights(
             projection, grids[k], exponents[k], registers.scale, part, part.delays[k], arithmetic
         )
         note_zero_weights(projection, built, part, ledger)
@@ -90,6 +98,8 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     drives = [*(p.weights for p in projections), part.cell.u_bias, part.cell.v_bias]
     is_silent = not any(np.any(d) for d in drives)  # nothing is left that could overflow it
     overflow = (0.0, 0.0) if loss is None or is_silent else choice.overflow
+    if loss is not None and loss.clipped_weights_fraction and not is_silent:
+        overflow = _overflow_of_clipped(part, rounded, registers.scale, arithmetic)
     if part.cell.form.is_late_reset:
         projections += feedback_synapses(part, registers, ledger)
     return QuantizedPart(population, tuple(projections), loss, overflow)
@@ -138,19 +148,31 @@ def quantize_weights(
     part: Part,
     delay_steps: int,
     arithmetic: ArithmeticSpec,
-) -> tuple[QuantizedProjection, WeightError]:
-    """Round one projection (weights in membrane units) to its grid."""
+) -> tuple[QuantizedProjection, LoweredProjection, WeightError]:
+    """Round one projection (weights in membrane units) to its grid; also return it rounded."""
     unit = 2.0 ** (arithmetic.input_shift + exponent)
     wanted = projection.multiply(scale / unit)
     integers, clipped = grid.round(wanted, arithmetic.weight_rounding)
     stored, packed = pack_weights(integers)
-    back = replace(projection, weights=integers.astype(np.float64)).multiply(unit / scale)
-    error = weight_error(projection.weights, back, clipped)
+    grown = replace(projection, weights=integers.astype(np.float64))
+    back = replace(projection, weights=grown.multiply(unit / scale))
+    error = weight_error(projection.weights, back.weights, clipped)
     per_unit = scale * part.cell.gain / unit / (1 << packed)
     built = build_projection(
         projection, stored, exponent + packed, delay_steps, grid, compact(per_unit)
     )
-    return built, error
+    return built, back, error
+
+
+def _overflow_of_clipped(
+    part: Part, rounded: list[LoweredProjection], scale: Floats, arithmetic: ArithmeticSpec
+) -> tuple[float, float]:
+    """Return how far the states reach with the weights that the clipping left."""
+    worst = worst_case(part.cell, rounded, part.spikes)
+    left = replace(
+        part.bounds, u=np.minimum(part.bounds.u, worst.u), v=np.minimum(part.bounds.v, worst.v)
+    )
+    return overflow_ratios(scale, left, arithmetic)
 
 
 def build_population(

@@ -16,7 +16,8 @@ from nmhw.mappers.quantize.grid import WeightGrid
 from nmhw.mappers.quantize.lower import LoweredProjection
 from nmhw.mappers.quantize.scales import Bounds
 from nmhw.values.discrete import FloatCell
-from nmhw.values.network import Population
+from nmhw.values.linear import Sparse
+from nmhw.values.network import Network, Population
 from nmhw.values.quantized import LayerLoss, QuantizedPopulation, QuantizedProjection
 
 # Beyond this, products with gains and scales leave the range of float32, and soon of float64.
@@ -42,6 +43,7 @@ class Part:
     is_literal : bool
         The network's own numbers are the integers (``make_explicit``).
     taken_names : names of the whole network's projections
+    spikes : most spikes per step of each projection's sources
     """
 
     population: Population
@@ -56,6 +58,7 @@ class Part:
     explicit_weights: Mapping[str, Explicit] = field(default_factory=dict)
     is_literal: bool = False
     taken_names: frozenset[str] = frozenset()
+    spikes: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -77,6 +80,23 @@ class QuantizedPart:
     overflow: tuple[float, float] = (0.0, 0.0)
 
 
+def refuse_extreme_weights(network: Network) -> None:
+    """Refuse weights that would overflow before the quantizer sees them.
+
+    Raises
+    ------
+    UnsupportedError
+        Naming the projection and the value.
+    """
+    for projection in network.projections:
+        for op in projection.ops:
+            values = getattr(op, "weight", None)
+            values = getattr(op, "scale", None) if values is None else values
+            values = op.matrix.data if isinstance(op, Sparse) else values
+            if values is not None:
+                _refuse_extreme(f"weight of {projection.name}", values, projection.target)
+
+
 def refuse_extremes(part: Part) -> None:
     """Refuse finite numbers that no chip's integers could stand for.
 
@@ -90,12 +110,16 @@ def refuse_extremes(part: Part) -> None:
     if part.cell.is_spiking:
         named.append(("threshold", part.cell.threshold))
     for what, values in named:
-        peak = float(np.abs(values).max(initial=0.0))
-        if peak > _LARGEST:
-            raise UnsupportedError(
-                f"a {what} is too large to quantize", got=f"{peak:.6g}", limit=f"{_LARGEST:.0e}",
-                where=part.name, hint="check the file's values", rule="quantize.extreme-value",
-            )  # fmt: skip
+        _refuse_extreme(what, values, part.name)
+
+
+def _refuse_extreme(what: str, values: NDArray[Any], where: str) -> None:
+    peak = float(np.abs(values).max(initial=0.0))
+    if peak > _LARGEST:
+        raise UnsupportedError(
+            f"a {what} is too large to quantize", got=f"{peak:.6g}", limit=f"{_LARGEST:.0e}",
+            where=where, hint="check the file's values", rule="quantize.extreme-value",
+        )  # fmt: skip
 
 
 def build_projection(

@@ -25,10 +25,15 @@ from nmhw.mappers.quantize.contract import (
     check_sources,
 )
 from nmhw.mappers.quantize.crossbar import lower_crossbar
-from nmhw.mappers.quantize.explicit import Explicit, check_names
+from nmhw.mappers.quantize.explicit import Explicit, as_explicit, check_names
 from nmhw.mappers.quantize.integer import quantize_integer
 from nmhw.mappers.quantize.lower import LoweredProjection
-from nmhw.mappers.quantize.part import Part, QuantizedPart, refuse_extremes
+from nmhw.mappers.quantize.part import (
+    Part,
+    QuantizedPart,
+    refuse_extreme_weights,
+    refuse_extremes,
+)
 from nmhw.mappers.quantize.scales import Bounds
 from nmhw.mappers.quantize.speck import quantize_layer
 from nmhw.mappers.quantize.spinnaker2 import quantize_float32
@@ -82,9 +87,10 @@ def quantize_network(
         For unknown names in ``allow`` or ``explicit``, values off the chip's grid, and
         calibration inputs without a runner.
     """
-    given = dict(explicit or {})
+    given = as_explicit(explicit)
     ledger = Ledger(chip, check_allow(allow))
     check_names(given, split_by_delay(network, profile.dt_s))
+    refuse_extreme_weights(network)
     activity = observe(network, calibration, runner)
     return _quantize(network, profile, ledger, activity, given, is_literal=False)
 
@@ -126,7 +132,7 @@ def make_explicit(
     meaning = profile or Profile(
         "explicit", dt_s=1.0, input_gain="unit", current_gain="unit", compare=">="
     )
-    given = dict(explicit or {})
+    given = as_explicit(explicit)
     ledger = Ledger(chip, check_allow(allow))
     check_names(given, split_by_delay(network, meaning.dt_s))
     return _quantize(network, meaning, ledger, {}, given, is_literal=True)
@@ -172,7 +178,9 @@ def _quantize(
         part = replace(part, is_literal=is_literal, taken_names=names)
         refuse_extremes(part)
         if not is_literal:
-            part = replace(part, bounds=_bounds(part, activity.get(population.name), spikes))
+            fired = tuple(1 if p.is_bias else spikes for p in part.incoming)
+            part = replace(part, spikes=fired)
+            part = replace(part, bounds=_bounds(part, activity.get(population.name)))
         if chip.arithmetic.state == "float32":
             parts.append(quantize_float32(part, profile, ledger))
         elif chip.arithmetic.family == "speck":
@@ -247,9 +255,9 @@ def _part(
     )
 
 
-def _bounds(part: Part, activity: Activity | None, spikes: int) -> Bounds:
+def _bounds(part: Part, activity: Activity | None) -> Bounds:
     gained = [p.with_gain(part.cell.gain) for p in part.incoming]
-    worst = worst_case(part.cell, gained, [1 if p.is_bias else spikes for p in gained])
+    worst = worst_case(part.cell, gained, part.spikes)
     return worst if activity is None else observed(part.cell, part.source, activity, worst)
 
 

@@ -113,8 +113,16 @@ def choose_scale(
     limit = np.minimum(limit, observed)
     scale, threshold = _on_grid(cell, incoming, limit, chip)
     exponents = fit_exponents(scale, incoming, exponent, arithmetic)
-    overflow = (_largest_ratio(scale, u_caps), _largest_ratio(scale, v_caps))
+    overflow = overflow_ratios(scale, bounds, arithmetic)
     return ScaleChoice(scale, threshold, exponents, overflow)
+
+
+def overflow_ratios(
+    scale: Floats, bounds: Bounds, arithmetic: ArithmeticSpec
+) -> tuple[float, float]:
+    """Return the bounds of u and v at a scale, divided by the states' widths."""
+    u_caps, v_caps = _state_caps(bounds, arithmetic)
+    return _largest_ratio(scale, u_caps), _largest_ratio(scale, v_caps)
 
 
 def fit_exponents(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ _EMPTY: dict[str, Any] = dict.fromkeys(
 )  # fmt: skip
 
 #: Rules of refusals that are no verdict on the network.
-_NOT_RUN = ("map.limits-only", "input.kind")
+_NOT_RUN = ("map.limits-only", "input.kind", "input.counts")
 
 
 def compare(
@@ -71,7 +71,7 @@ def compare(
         For bad input (exit code 2); a network that does not fit is a row, not an error.
     """
     names = all_chips() if isinstance(chips, str) and chips == ALL_CHIPS else chips
-    if isinstance(names, str | Path):
+    if isinstance(names, str | Path | ChipSpec) or not isinstance(names, Iterable):
         names = [names]
     if not names:
         raise UsageError("there is no chip to compare", hint="--chips A,B (nmhw chips lists them)")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nmhw.api.arguments import check_network
 from nmhw.api.deployment import Deployment
 from nmhw.api.inputs import check_seed
 from nmhw.api.reading import chip as load_chip_spec
@@ -63,7 +64,6 @@ def deploy(
     started = time.perf_counter()
     check_seed(seed)
     ready, spec, samples = _prepare(network, chip, calibration)
-    allow = (allow,) if isinstance(allow, str) else allow
     quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
     quantized_at = time.perf_counter()
     chosen = _given_mapping(mapping, quantized, spec)
@@ -113,11 +113,30 @@ def quantize(
 def map_network(
     quantized: QuantizedNetwork, chip: ChipSpec | str | Path, *, seed: int = 0
 ) -> CoreMapping:
-    """Place a quantized network on a chip's cores; see ``deploy``."""
+    """Place a quantized network on a chip's cores (or on those of a variant of it); see ``deploy``.
+
+    Raises
+    ------
+    UsageError
+        For a network that is not quantized, or whose integers were made for another chip.
+    """
     from nmhw.mappers.greedy import map_network as find_mapping
 
     check_seed(seed)
-    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
+    spec = _read_chip(chip)
+    if not isinstance(quantized, QuantizedNetwork):
+        got = type(quantized).__name__
+        raise UsageError("this takes a quantized network", got=got, hint="nmhw.quantize(...)")
+    made_for, asked = (name.partition("[")[0] for name in (quantized.chip_name, spec.name))
+    if made_for != asked:
+        raise UsageError(
+            "the integers were made for another chip",
+            got=quantized.chip_name,
+            limit=spec.name,
+            where=quantized.name,
+            hint=f"nmhw.quantize(network, {spec.name!r})",
+            rule="map.other-chip",
+        )
     return find_mapping(quantized, spec, seed=seed)
 
 
@@ -144,7 +163,7 @@ def quantize_with_rates(
         network.profile,
         calibration=calibration,
         runner=runner,
-        allow=frozenset(allow),
+        allow=allow,
         explicit=explicit,
     )
     if calibration is None or runner is None or runner.rates is None:
@@ -158,18 +177,20 @@ def quantize_with_rates(
     return quantized, {**rates, **always}
 
 
+def _read_chip(chip: ChipSpec | str | Path) -> ChipSpec:
+    if not isinstance(chip, ChipSpec | str | Path):
+        got, hint = type(chip).__name__, "the name of a chip, a .toml file or nmhw.chip(name)"
+        raise UsageError("this takes a chip", got=got, hint=hint)
+    return load_chip_spec(chip) if isinstance(chip, str | Path) else chip
+
+
 def _prepare(
     network: Network, chip: ChipSpec | str | Path, calibration: Any
 ) -> tuple[Network, ChipSpec, Mapping[str, SpikeEvents] | None]:
     """Return the network with a profile, the chip, and calibration samples by input name."""
     from nmhw.io.input_arrays import as_inputs
 
-    if not isinstance(network, Network):
-        got = type(network).__name__
-        raise UsageError("this takes a network", got=got, hint="nmhw.load(path, profile=...)")
-    if not isinstance(chip, ChipSpec | str | Path):
-        got, hint = type(chip).__name__, "the name of a chip, a .toml file or nmhw.chip(name)"
-        raise UsageError("this takes a chip", got=got, hint=hint)
-    spec = load_chip_spec(chip) if isinstance(chip, str | Path) else chip
+    check_network(network)
+    spec = _read_chip(chip)
     ready = network if network.profile is not None else give_meaning(network)
     return ready, spec, None if calibration is None else as_inputs(ready, calibration)

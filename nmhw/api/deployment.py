@@ -133,7 +133,8 @@ class Deployment:
         timing : "steps" | "events"
             "events" on chips that have it: every input event is worked off by itself, in the order
             of its step, without updates per step; the step is a time stamp.
-        progress : callable(samples done, samples in all)
+        progress : callable(done, in all)
+            Samples of the chip run; then, from 0 again, the float run it is compared with.
         threads : int, optional
             Default: one per processor where the run is long enough; results do not depend on it.
 

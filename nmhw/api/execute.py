@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.api.arguments import check_whole
 from nmhw.api.compartments import gather_result, spread_inputs
 from nmhw.api.float_comparison import compare_with_float
-from nmhw.api.inputs import PreparedInputs, prepare_inputs
+from nmhw.api.inputs import PreparedInputs, check_event_counts, prepare_inputs
 from nmhw.api.judging import (
     check_goal,
     check_probes,
@@ -93,7 +94,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     notices += _readout_notices(deployed, plan, options)
     notices += _kept_notices(deployed, result)
     if options.compare_float and deployed.network.profile is not None:
-        found, lost = compare_with_float(deployed, plan, outcome, result, options.continuous)
+        found, lost = compare_with_float(deployed, plan, outcome, result, options)
         facts |= found
         notices += lost
     of_run = summarize_run(result, deployed.quantized)["notices"]
@@ -116,6 +117,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
 def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Plan:
     """Check everything that can be checked before the simulation."""
     network, chip = deployed.network, deployed.chip
+    check_whole(options.keep_spikes, "keep_spikes")
     check_probes(network, options.probes)
     check_prices(chip, options.costs, options.pace, deployed.quantized.profile.step_s)
     readout, sources = choose_readout(network, options.readout)
@@ -140,6 +142,7 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
         seed=deployed.seed,
         kinds=chip.arithmetic.inputs,
     )
+    check_event_counts(prepared.events, chip)
     goal = check_goal(network, prepared, options.metric, readout, sources)
     return Plan(readout, sources, probes, prepared, goal)
 

@@ -13,14 +13,14 @@ from nmhw.values.result import RunResult
 
 if TYPE_CHECKING:
     from nmhw.api.deployment import Deployment
-    from nmhw.api.execute import Plan
+    from nmhw.api.execute import Plan, RunOptions
 
 # A layer that keeps less of its spikes, or gains more, is named.
 _FEWEST, _MOST = 0.5, 2.0
 
 
 def compare_with_float(
-    deployed: Deployment, plan: Plan, outcome: Outcome, result: RunResult, continuous: bool
+    deployed: Deployment, plan: Plan, outcome: Outcome, result: RunResult, options: RunOptions
 ) -> tuple[dict[str, Any], list[Notice]]:
     """Run the float network on the same samples.
 
@@ -31,8 +31,11 @@ def compare_with_float(
     notices : list of Notice
         Layers whose activity changed a lot.
     """
+    from nmhw.sim.backends import in_samples
     from nmhw.sim.float_run import run_float
 
+    if options.progress is not None:
+        options.progress(0, plan.prepared.n_samples)
     profile = deployed.network.profile
     if profile is None:
         raise UsageError("the network has no profile", hint="nmhw.load(path, profile=...)")
@@ -41,7 +44,8 @@ def compare_with_float(
         profile,
         plan.prepared.events,
         probes=with_membranes((), plan.readout, plan.sources),
-        continuous=continuous,
+        continuous=options.continuous,
+        progress=in_samples(options.progress, plan.prepared.events),
     )
     before = read_out(reference, plan.readout, plan.sources)
     labels = plan.goal if plan.goal is not None and plan.goal.dtype.kind == "i" else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import nmhw
+from nmhw.api.arguments import check_network
 from nmhw.api.deployment import model_name
 from nmhw.api.execution import Execution
 from nmhw.api.inputs import prepare_inputs
@@ -18,7 +19,7 @@ from nmhw.api.judging import (
     with_membranes,
 )
 from nmhw.api.reading import give_meaning
-from nmhw.errors import ProfileError, UsageError
+from nmhw.errors import ProfileError
 from nmhw.io.input_arrays import KINDS
 from nmhw.report.summary import check_json, notice_dict
 from nmhw.values.metrics import Metric
@@ -115,9 +116,7 @@ def run_float(
     """
     from nmhw.sim.float_run import run_float as simulate
 
-    if not isinstance(network, Network):
-        got = type(network).__name__
-        raise UsageError("this takes a network", got=got, hint="nmhw.load(path, profile=...)")
+    check_network(network)
     ready = network if network.profile is not None else give_meaning(network)
     profile = ready.profile
     if profile is None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from nmhw.api.arguments import check_whole
 from nmhw.errors import InputError, UsageError
 from nmhw.io.input_arrays import KINDS, as_inputs, labels_of
 from nmhw.io.input_data import plain_array
+from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
 from nmhw.values.notice import Notice
@@ -86,6 +86,30 @@ def prepare_inputs(
     return PreparedInputs(events, goal, (notice, *_notes(network, x)))
 
 
+def check_event_counts(events: Mapping[str, SpikeEvents], chip: ChipSpec) -> None:
+    """Refuse more spikes per element and step than any neuron of the chip makes.
+
+    Images of 0..255 would pass as counts otherwise.
+
+    Raises
+    ------
+    InputError
+        Naming the input and its largest count.
+    """
+    most = chip.arithmetic.max_spikes_per_step
+    for name, given in events.items():
+        found = given.largest_count()
+        if found > max(most, 1):
+            raise InputError(
+                "the input holds more spikes per element and step than the chip sends",
+                got=found,
+                limit=most,
+                where=name,
+                hint="--encode rate|latency, if these are images or analog values",
+                rule="input.counts",
+            )
+
+
 def check_seed(seed: int) -> None:
     """Refuse seeds that random streams do not take.
 
@@ -94,8 +118,7 @@ def check_seed(seed: int) -> None:
     UsageError
         For anything but a whole number >= 0.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise UsageError("a seed is a whole number >= 0", got=repr(seed))
+    check_whole(seed, "a seed")
 
 
 def _notes(network: Network, x: Any) -> tuple[Notice, ...]:

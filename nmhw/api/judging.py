@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,16 +34,39 @@ def choose_readout(
 ) -> tuple[Readout, tuple[str, ...]]:
     """Return the readout and the populations it reads."""
     chosen = Readout.parse(readout) if isinstance(readout, str) else readout
+    if chosen is not None and not isinstance(chosen, Readout):
+        hint = "count, v-last, ... or an nmhw.Readout"
+        raise UsageError("this is no readout", got=repr(chosen), hint=hint)
     if chosen is None:
         chosen = default_readout(network)
     return chosen, output_populations(network, chosen)
 
 
-def as_probes(probes: Sequence[Probe | str] | Mapping[str, Sequence[str]]) -> tuple[Probe, ...]:
-    """Read ``"lif1:v"``, ``Probe("lif1")`` or ``{"lif1": ["v"]}``."""
+def as_probes(
+    probes: Probe | str | Sequence[Probe | str] | Mapping[str, str | Sequence[str]],
+) -> tuple[Probe, ...]:
+    """Read ``"lif1:v"``, ``Probe("lif1")``, a list of them, or ``{"lif1": ["v"]}``.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
     if isinstance(probes, Mapping):
-        return tuple(Probe(name, v) for name, variables in probes.items() for v in variables)
-    return tuple(p if isinstance(p, Probe) else Probe.parse(p) for p in probes)
+        return tuple(Probe(name, v) for name, listed in probes.items() for v in _listed(listed))
+    return tuple(p if isinstance(p, Probe) else Probe.parse(p) for p in _listed(probes))
+
+
+def _listed(probes: Any) -> list[Any]:
+    """Return one probe, or a list of them, as a list of probes and texts."""
+    if isinstance(probes, Probe | str):
+        return [probes]
+    items = list(probes) if isinstance(probes, Iterable) else [probes]
+    for item in items:
+        if not isinstance(item, Probe | str):
+            hint = '"lif1:v", ["lif1:v:every=10"] or {"lif1": ["v"]}'
+            raise UsageError("this is no probe", got=repr(item), hint=hint)
+    return items
 
 
 def check_probes(network: Network, probes: Sequence[Probe]) -> None:

@@ -45,7 +45,7 @@ class PricedRun:
             ``projections`` and ``first_output_step`` of the run.
         """
         return {
-            **summarize_energy(self.energy),
+            **summarize_energy(self.energy, self.table),
             "pace": self.pace,
             "other_paces": self._other_paces(),
             **summarize_latency(self.latency, facts["first_output_step"]),

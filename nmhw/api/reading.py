@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nmhw.errors import UsageError
 from nmhw.values.chip import ChipSpec
 from nmhw.values.network import Network
 from nmhw.values.notice import Notice
@@ -53,6 +54,8 @@ def load(
     """
     from nmhw.io.nir_read import read_nir
 
+    if not isinstance(path, str | Path):
+        raise UsageError("this takes the path of a .nir file", got=repr(path))
     return give_meaning(read_nir(path), profile, dt_s=dt_s, **overrides)
 
 

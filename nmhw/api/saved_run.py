@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmhw.api.targets import check_writable, is_saved_run
+from nmhw.api.targets import SUMS, check_writable, is_saved_run
 from nmhw.errors import ResultFileError, UsageError
 from nmhw.report.summary import check_json
 from nmhw.values.provenance import hash_file, volatile_info
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 #: The compared body of a run; ``SHA256SUMS`` lists them in the format of ``sha256sum``.
 BODY = ("chip.json", "mapping.h5", "result.h5", "result.json")
-SUMS = "SHA256SUMS"
 INFO = "run-info.json"
 
 # Beginning of the name of a folder in the folder, where files wait until all are written.
@@ -102,7 +101,7 @@ def check_target(folder: Path) -> None:
             got, hint = f"{folder}: {min(foreign)}", "an empty or new folder"
             raise UsageError("the output folder holds other files", got=got, hint=hint)
         holds_body = any((folder / name).exists() for name in (*BODY, SUMS, INFO))
-        if holds_body and not is_saved_run(folder, SUMS):
+        if holds_body and not is_saved_run(folder):
             what = "the output folder holds files that are no saved run of nmhw"
             hint = "an empty or new folder"
             raise UsageError(what, got=str(folder), hint=hint, rule="output.foreign-file")

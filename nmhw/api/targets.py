@@ -12,6 +12,9 @@ from nmhw.errors import NmhwError, UsageError
 
 Kind = Literal["mapping", "HTML report", "chip file"]
 
+#: Checksums of a saved run's files, beside them.
+SUMS = "SHA256SUMS"
+
 #: Stands in the first kilobyte of every HTML report.
 HTML_MARK = b'<meta name="generator" content="nmhw">'
 
@@ -44,6 +47,13 @@ def check_file_target(
             )
     except (OSError, ValueError) as error:
         _refuse(error, target)
+    if kind == "mapping" and is_saved_run(target.parent):
+        raise UsageError(
+            "the folder holds a saved run, whose checksums another file would break",
+            got=str(target),
+            hint="another folder",
+            rule="output.saved-run",
+        )
     check_writable(target, target.parent)
 
 
@@ -92,13 +102,13 @@ def check_folder_inputs(folder: Path, inputs: Iterable[str | Path | None]) -> No
         _refuse(error, folder)
 
 
-def is_saved_run(folder: Path, sums: str) -> bool:
+def is_saved_run(folder: Path) -> bool:
     """Return whether the folder holds a run that nmhw saved."""
     try:
         facts = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(facts, dict) and "nmhw_version" in facts and (folder / sums).is_file()
+    return isinstance(facts, dict) and "nmhw_version" in facts and (folder / SUMS).is_file()
 
 
 def _check_inputs(target: Path, inputs: Iterable[str | Path | None]) -> None:

@@ -32,7 +32,8 @@ class ChipsGroup(click.Group):
 
 
 @click.group("chips", cls=ChipsGroup)
-def command() -> None:
+@output_options
+def command(as_json: bool, quiet: bool) -> None:  # the subcommands take the flags
     """List the chips, or show the whole sheet of NAME (or of a .toml file)."""
 
 

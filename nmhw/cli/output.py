@@ -60,7 +60,13 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress | None]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=None)
 
+        at = 0
+
         def advance(done: int, total: int) -> None:
+            nonlocal task, at
+            if done < at:  # from 0 again: the float run that the chip run is compared with
+                task = bar.add_task("running float, to compare", total=None)
+            at = done
             bar.update(task, completed=done, total=total)
 
         yield advance

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nmhw.report.layout import LONGEST_COUNT, indented, new_table, notice_texts, render
-from nmhw.values.units import format_count, format_percent, format_si
+from nmhw.values.units import format_count, format_number_of, format_percent, format_si
 
 
 def render_network(summary: dict[str, Any]) -> str:
@@ -37,7 +37,8 @@ def render_network(summary: dict[str, Any]) -> str:
 
 def render_float_run(summary: dict[str, Any]) -> str:
     """Return the result of a float run (no chip, no prices) as text."""
-    size = f"{summary['n_samples']} samples x {summary['n_steps']} steps"
+    samples = format_number_of(summary["n_samples"], "sample")
+    size = f"{samples} x {format_number_of(summary['n_steps'], 'step')}"
     head = [indented(f"{summary['model']}: float run, profile {summary['profile']}, {size}", 0)]
     head.append(f"  readout {summary['readout']}")
     if summary["accuracy"] is None and summary["metric"] is not None:

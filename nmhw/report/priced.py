@@ -13,9 +13,14 @@ from nmhw.values.notice import Notice
 OVERRUN = "run.pace-overrun"
 
 
-def summarize_energy(energy: EnergyBreakdown) -> dict[str, Any]:
-    """Return the energy section: ``energy_j``, ``energy_unpriced`` and the priced lines."""
+def summarize_energy(energy: EnergyBreakdown, table: CostTable | None) -> dict[str, Any]:
+    """Return the energy section: ``energy_j``, ``energy_unpriced`` and the priced lines.
+
+    ``energy_stale`` are the unpriced kinds whose figures a variant of the chip made void.
+    """
     counted = [line for line in energy.lines if line.count]
+    figures = {line.kind: [line.figure] for line in counted}
+    figures["static"] = [] if table is None else list(table.static_w.values())
     return {
         "costs": energy.table,
         "energy_j": {
@@ -32,8 +37,16 @@ def summarize_energy(energy: EnergyBreakdown) -> dict[str, Any]:
         },
         "energy_lines": [_energy_line(line) for line in counted],
         "energy_unpriced": list(energy.unpriced),
+        "energy_stale": [
+            kind for kind in energy.unpriced if any(_is_stale(f) for f in figures.get(kind, ()))
+        ],
         "energy_bases": list(energy.bases),
     }
+
+
+def _is_stale(figure: Figure | None) -> bool:
+    """Whether a variant of the chip took the figure's value away (see ``nmhw.io.chip_stale``)."""
+    return figure is not None and not figure.is_priced and figure.note.startswith("stale:")
 
 
 def _energy_line(line: EnergyLine) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nmhw.report.layout import LONGEST_COUNT, indented, new_table, notice_texts, render
 from nmhw.report.text_prices import energy_headline, energy_section, latency_section, sources
-from nmhw.values.units import format_count, format_percent, format_si
+from nmhw.values.units import format_count, format_number_of, format_percent, format_si
 
 #: Cores listed one by one below a mapping.
 _MAX_CORES_SHOWN = 32
@@ -41,9 +41,11 @@ def _header(s: Summary) -> RenderableType:
     sha = f"model sha256 {s['model_sha256'][:16]}   " if s["model_sha256"] else ""
     lines.append(indented(f"{sha}profile {s['profile']}, dt {_dt(s)}, seed {s['seed']}"))
     if "backend" in s:
-        size = f"{s['n_samples']} samples x {s['n_steps']} steps (+ {s['drain_steps']} to drain)"
+        size = f"{format_number_of(s['n_samples'], 'sample')} x "
         if s.get("timing") == "events":
-            size = f"{s['n_samples']} samples x {s['n_steps']} time stamps, event by event"
+            size += f"{format_number_of(s['n_steps'], 'time stamp')}, event by event"
+        else:
+            size += f"{format_number_of(s['n_steps'], 'step')} (+ {s['drain_steps']} to drain)"
         lines.append(indented(f"{s['backend']} backend, {size}, readout {s['readout']}"))
     lines.append(indented(f"integers: {s['claim']}"))
     if s["chip_is_imaginary"]:

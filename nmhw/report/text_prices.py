@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nmhw.report.layout import LONGEST_COUNT, indented, new_table
-from nmhw.values.units import format_count, format_si
+from nmhw.values.units import format_count, format_number_of, format_si
 
 Summary = dict[str, Any]
 Parts = list[RenderableType]
@@ -40,7 +40,9 @@ def energy_section(s: Summary) -> Parts:
     if "energy_lines" not in s:
         return []
     costs = f"cost table {s['costs']}" if s["costs"] else "no cost table"
-    title = f"\nEnergy of all {s['n_samples']} samples ({costs}, pace {s['pace']})"
+    samples = format_number_of(s["n_samples"], "sample")
+    of = f"all {samples}" if s["n_samples"] > 1 else samples
+    title = f"\nEnergy of {of} ({costs}, pace {s['pace']})"
     table = new_table(title, ["event", "count", "unit", "energy", "share", "basis"])
     energy = s["energy_j"]
     total = energy["total"]
@@ -84,9 +86,14 @@ def energy_notes(s: Summary) -> list[str]:
         cells = (f"{label} {format_si(per[key], 'J')}" for key, label in names)
         notes.append(f"per synaptic operation at pace {s['pace']}: " + ", ".join(cells))
     if s["energy_unpriced"]:
-        kinds = ", ".join(s["energy_unpriced"])
-        why = "nobody published a figure" if s["costs"] else "no cost table was chosen"
-        notes.append(f"counted but unpriced ({why}): {kinds}")
+        stale = s.get("energy_stale", [])
+        kinds = ", ".join(kind for kind in s["energy_unpriced"] if kind not in stale)
+        why = f"no figure in table {s['costs']}" if s["costs"] else "no cost table was chosen"
+        if kinds:
+            notes.append(f"counted but unpriced ({why}): {kinds}")
+        if stale:
+            why = "this variant changed the hardware that the figures were determined on"
+            notes.append(f"counted but unpriced ({why}): {', '.join(stale)}")
     if len(s["energy_bases"]) > 1:
         notes.append("mixed bases: " + ", ".join(s["energy_bases"]))
     return notes

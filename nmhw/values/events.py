@@ -59,6 +59,15 @@ class SpikeEvents:
         total = np.bincount(flat, self.value, self.n_samples * self.n_neurons)
         return total.reshape(self.n_samples, self.n_neurons).astype(np.float64)
 
+    def largest_count(self) -> int:
+        """Return the most events of one element in one step of one sample."""
+        if not len(self):
+            return 0
+        columns = (self.sample, self.step, self.index)
+        changes = np.any([np.diff(column) != 0 for column in columns], axis=0)
+        edges = np.flatnonzero(np.r_[True, changes, True])
+        return int(np.diff(edges).max())
+
     def pointers(self) -> NDArray[np.int64]:
         """Return (n_samples * n_steps + 1,) offsets of each step's first event."""
         flat = self.sample.astype(np.int64) * self.n_steps + self.step

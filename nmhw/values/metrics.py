@@ -177,7 +177,7 @@ def evaluate(metric: Metric, predictions: Ints, scores: Floats, labels: NDArray[
         return mse(scores, labels)
     if metric == "r2":
         return r2(scores, labels)
-    match = re.fullmatch(r"top-(\d+)", metric)
+    match = re.fullmatch(r"top-(\d+)", metric) if isinstance(metric, str) else None
     if match is None:
         known = "accuracy, top-K (top-3), mse, r2, or a function of (scores, labels)"
         raise UsageError("no such metric", got=repr(metric), hint=known)

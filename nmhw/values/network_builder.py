@@ -106,14 +106,17 @@ class NetworkBuilder:
         for node in (source, target):
             if node not in shapes:
                 raise UsageError("no such node", got=repr(node), where=self._name)
+        if any(port.name == target for port in self._inputs):
+            raise UsageError("nothing can be projected into an input", got=f"{source}>{target}")
         chain = (
             ops
             if ops is not None
             else _as_chain(weights, shapes[source], shapes[target], f"{source}>{target}: weights")
         )
         _check_chain(chain, shapes[source], shapes[target], f"{source}>{target}")
-        if not delay_steps >= 0 or delay_steps % 1 != 0:
-            raise UsageError("delay_steps must be a whole number >= 0", got=delay_steps)
+        is_number = isinstance(delay_steps, int | float | np.number)
+        if not is_number or not delay_steps >= 0 or delay_steps % 1 != 0:
+            raise UsageError("delay_steps must be a whole number >= 0", got=repr(delay_steps))
         size = int(np.prod(shapes[target]))
         _check_numbers(0.0 if bias is None else bias, f"{source}>{target}: bias")
         drive = None if bias is None else as_parameter(bias, size)
@@ -152,6 +155,8 @@ class NetworkBuilder:
         return shapes | {p.name: p.shape for p in self._populations}
 
     def _refuse_duplicate(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise UsageError("a node's name is a text", got=repr(name), where=self._name)
         if name in self._shapes() or any(o.name == name for o in self._outputs):
             raise UsageError("two nodes have the same name", got=repr(name), where=self._name)
 
@@ -176,7 +181,8 @@ def _check_numbers(value: Any, where: str) -> None:
     except ValueError as error:
         raise UsageError("not a rectangular array", where=where) from error
     if array.dtype.kind not in "biuf":
-        raise UsageError("not real numbers", got=f"dtype {array.dtype}", where=where)
+        got = repr(value) if isinstance(value, str) else f"dtype {array.dtype}"
+        raise UsageError("not real numbers", got=got, where=where)
     if not np.isfinite(array).all():
         raise UsageError(f"{where} must be finite", got=array[~np.isfinite(array)].flat[0])
 
@@ -218,6 +224,8 @@ def _matrix(weights: Any, where: str) -> NDArray[np.float64]:
 def _check_chain(chain: tuple[LinearOp, ...], source: Shape, target: Shape, where: str) -> None:
     shape = source
     for op in chain:
+        if not hasattr(op, "input_shape"):
+            raise UsageError("this is no linear operation", got=repr(op), where=where)
         if op.input_shape != shape:
             raise UsageError("shapes do not fit", got=shape, limit=op.input_shape, where=where)
         shape = op.output_shape

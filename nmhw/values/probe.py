@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from numbers import Integral
 
 from nmhw.errors import UsageError
 
@@ -24,7 +25,7 @@ class Probe:
             raise UsageError(
                 "no such variable to probe", got=repr(self.variable), hint="u, u2 or v"
             )
-        if not 1 <= self.every < 2**31:
+        if not isinstance(self.every, Integral) or not 1 <= self.every < 2**31:
             raise UsageError("every is out of range", got=self.every, limit="1 to 2^31 - 1")
 
     @staticmethod

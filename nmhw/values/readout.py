@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -45,8 +46,8 @@ class Readout:
     def __post_init__(self) -> None:
         if self.rule not in get_args(ReadoutRule):
             raise UsageError("no such readout", got=repr(self.rule), hint=_known())
-        if self.from_step < 0:
-            raise UsageError("from_step must be 0 or more", got=self.from_step)
+        if not isinstance(self.from_step, Integral) or self.from_step < 0:
+            raise UsageError("from_step must be a whole number >= 0", got=repr(self.from_step))
         if (self.rule == "population") != (self.n_classes is not None):
             raise UsageError("population needs the number of classes", hint="population(10)")
         if self.n_classes is not None and self.n_classes < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,9 @@ def resolve_profile(
         needed but neither given nor proven.
     """
     chosen = preset(profile) if isinstance(profile, str) else profile
+    if not isinstance(chosen, Profile):
+        hint = "the name of one (snntorch, norse...) or an nmhw.Profile"
+        raise ProfileError("this is no profile", got=repr(profile), hint=hint)
     if overrides:
         chosen = chosen.with_(**overrides)
     if dt_s is not None:
@@ -108,7 +112,7 @@ def resolve_profile(
         if inferred is None:
             raise ProfileError(
                 "the file does not say how long a step is, and its time constants need it",
-                where=network.path or network.name,
+                where=_display_name(network),
                 hint="--dt SECONDS (dt_s=...), the step the network was trained with, e.g. 1e-3",
                 rule="profile.dt-missing",
             )
@@ -195,10 +199,15 @@ def _proven_dt(network: Network) -> float | None:
     return dt
 
 
+def _display_name(network: Network) -> str:
+    """Return the name of the file, without its folder, or of the network."""
+    return Path(network.path).name if network.path else network.name
+
+
 def _refuse(network: Network, first: str, dt: float, other: str, value: str) -> None:
     raise ProfileError(
         f"layers disagree about the time step: {first} gives {dt:.6g} s, {other} gives {value}",
-        where=network.path or network.name,
+        where=_display_name(network),
         hint="--dt SECONDS (dt_s=...) if you know the step the network was trained with",
         rule="profile.dt-disagrees",
     )

@@ -60,6 +60,11 @@ def format_count(value: int | None, longest: int | None = None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
+def format_number_of(count: int, noun: str) -> str:
+    """Return a count with its noun: ``"1 sample"``, ``"2 samples"``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def format_percent(fraction: float | None, decimals: int = 2) -> str:
     """Return a fraction as a percentage: ``"97.50 %"``; None gives ``"-"``."""
     return "-" if fraction is None else f"{100 * fraction:.{decimals}f} %"

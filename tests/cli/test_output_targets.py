@@ -77,3 +77,15 @@ def test_a_target_is_judged_before_the_model_is_read(nmhw: Command, tmp_path: Pa
         assert "File name too long" in done.err
     done = nmhw("report", missing, "--html", tmp_path / ("n" * 250))
     assert "File name too long" in done.err
+
+
+def test_a_mapping_is_not_written_into_a_saved_run(
+    nmhw: Callable, run_args: list[str], files: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "saved"
+    assert nmhw(*run_args, "-o", folder).code == 0
+    for name in ("mapping.h5", "other.h5"):
+        refused = nmhw("map", files / "model.nir", "--chip", CHIP, "-o", folder / name)
+        assert refused.code == 2
+        assert "the folder holds a saved run" in refused.err
+    assert nmhw("report", folder).code == 0

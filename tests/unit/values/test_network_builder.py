@@ -78,3 +78,21 @@ def test_shapes_of_several_axes_are_flattened_in_c_order() -> None:
     dense = nmhw.run_float(network.done(), 2 * x).spikes["a"].dense()
     assert dense[0, :, 0].sum() == 0
     assert dense[0, :, 1].sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda b: b.input("x", 2.7), r"positive whole sizes: got 2\.7"),
+        (lambda b: b.population("p", 2, "lif", tau_mem_s="1ms"), "tau_mem_s: .*got '1ms'"),
+        (lambda b: b.output("o"), "o: an output needs at least one population"),
+        (lambda b: b.project("a", "in", np.ones((2, 3))), "projected into an input: got a>in"),
+        (lambda b: b.project("in", "a", np.ones((3, 2)), delay_steps="1"), "delay_steps .*got '1'"),
+        (lambda b: b.project("in", "a", ops=(3,)), "in>a: this is no linear operation: got 3"),
+        (lambda b: b.input(3, 2), "a node's name is a text: got 3"),
+    ],
+)
+def test_wrong_types_are_refused_by_name(call: Any, text: str) -> None:
+    build = nmhw.Network.build("net").input("in", 2).population("a", 3, "if")
+    with pytest.raises(UsageError, match=text):
+        call(build)
