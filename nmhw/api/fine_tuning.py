@@ -16,8 +16,6 @@ from nmhw.api.training import Trainer
 from nmhw.errors import UnsupportedError, UsageError
 from nmhw.io.learning_data import load_learning_data
 from nmhw.values.dataset import LabeledData
-from nmhw.values.network import Network
-from nmhw.values.neuron import NeuronModel
 
 if TYPE_CHECKING:
     from nmhw.sim.learning.layer import LearningNetwork
@@ -40,52 +38,20 @@ def read_for_learning(
     UnsupportedError
         For neurons that the rule does not train.
     """
-    from nmhw.api.learned_network import learning_form
     from nmhw.api.reading import load
+    from nmhw.sim.learning.from_network import from_network
 
     if rule not in ("mpd-ed", "stbp"):
         raise UnsupportedError(
             "a NIR network has membranes, not spike times", got=rule,
             hint="--rule mpd-ed or stbp", rule="learn.nir-rule",
         )  # fmt: skip
-    network = load(path)
-    net, weights = learning_form(network)
-    decay, theta0 = _neuron(network)
-    options = {**settings.get("rule_options", {}), "decay": decay, "theta0": theta0}
+    start = from_network(load(path))
+    net, weights = start.net, start.weights
+    known = {"decay": start.decay, "theta0": start.theta0}
+    options = {**settings.get("rule_options", {}), **known}
     sizes = "-".join(str(n) for n in (net.n_inputs, *(x.n_out for x in net.layers)))
     return (net, weights), {"rule_options": options, "net": sizes}
-
-
-def _neuron(network: Network) -> tuple[float, float]:
-    """Return the one decay and threshold of all hidden populations."""
-    dt = network.profile.dt_s if network.profile is not None else None
-    found = set()
-    head = network.outputs[0].sources[0] if network.outputs else ""
-    for population in network.populations:
-        if population.name == head and not population.model.is_spiking:
-            continue
-        found |= _pairs(population.model, dt, population.name)
-    if len(found) != 1:
-        raise UnsupportedError(
-            "a learning rule has one decay and one threshold for all neurons",
-            got=f"{len(found)} different pairs", where=network.name, rule="learn.nir-neurons",
-        )  # fmt: skip
-    return next(iter(found))
-
-
-def _pairs(model: NeuronModel, dt: float | None, where: str) -> set[tuple[float, float]]:
-    if model.kind == "if" and model.v_threshold is not None:
-        return {(1.0, round(float(v), 12)) for v in model.v_threshold}
-    if model.kind != "lif" or dt is None or model.tau_mem_s is None or model.v_threshold is None:
-        raise UnsupportedError(
-            "only LIF and IF neurons are trained", got=model.kind, where=where,
-            rule="learn.nir-neurons",
-        )  # fmt: skip
-    decays = 1.0 - dt / model.tau_mem_s
-    return {
-        (round(float(d), 12), round(float(v), 12))
-        for d, v in zip(decays, model.v_threshold, strict=True)
-    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nmhw.errors import UnsupportedError
-from nmhw.values.linear import Conv, Dense, LinearOp, Pool, Reshape, Shape
+from nmhw.values.linear import Dense, LinearOp, Reshape, Shape
 from nmhw.values.network import Network
 from nmhw.values.profile import Profile
 
@@ -79,50 +78,6 @@ def trained_network(net: LearningNetwork, weights: Sequence[Any], rule: Gradient
             hint="a rule with threshold const writes LIF neurons", rule="learn.no-nir-neuron",
         )  # fmt: skip
     return learned_network(net, weights, decay=rule.decay, threshold=rule.theta0)
-
-
-def learning_form(network: Network) -> tuple[LearningNetwork, list[Any]]:
-    """Return the chain of layers of a network, and its weights.
-
-    Raises
-    ------
-    UnsupportedError
-        For anything but one chain of dense layers, convolutions and pools without biases.
-    """
-    from nmhw.sim.learning.layer import LearningNetwork
-    from nmhw.sim.learning.sizes import conv_layer, dense_layer
-
-    names = [network.inputs[0].name, *(p.name for p in network.populations)]
-    ends = [(p.source, p.target) for p in network.projections]
-    if len(network.inputs) != 1 or sorted(ends) != sorted(pairwise(names)):
-        raise _no_chain("one chain from input to output is needed", network.name)
-    layers, weights = [], []
-    for target in names[1:]:
-        projection = next(p for p in network.projections if p.target == target)
-        if projection.bias is not None and np.any(projection.bias):
-            raise _no_chain("biases are not trained", projection.name)
-        ops = [op for op in projection.ops if not isinstance(op, Reshape)]
-        first = ops[0] if ops else None
-        pool = first if isinstance(first, Pool) else None
-        ops = ops if pool is None else ops[1:]
-        if len(ops) != 1 or not isinstance(ops[0], Dense | Conv):
-            raise _no_chain("one dense or convolutional operation is needed", projection.name)
-        op = ops[0]
-        if isinstance(op, Dense):
-            layers.append(dense_layer(target, op.input_shape[0], op.output_shape[0], pool))
-            weights.append(op.weight.T.copy())
-        else:
-            shape = (op.weight.shape[0], op.weight.shape[1], *op.weight.shape[2:4])
-            layers.append(
-                conv_layer(target, op.in_shape, shape, op.stride, op.padding, op.dilation,
-                           op.groups, pool)
-            )  # fmt: skip
-            weights.append(op.weight.copy())
-    return LearningNetwork(tuple(layers), network.inputs[0].shape), weights
-
-
-def _no_chain(what: str, where: str) -> UnsupportedError:
-    return UnsupportedError(what, where=where, rule="learn.nir-chain")
 
 
 def _chain(layer: LearningLayer, weight: Any, shape: Shape) -> tuple[LinearOp, ...]:

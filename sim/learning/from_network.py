@@ -47,7 +47,8 @@ def from_network(network: Network) -> LearningStart:
 
     Feed-forward hops of the profile only shift time and are left out. The profile's gain of one
     step's input (r dt / tau...) is folded into the weights, a mean pool into the weights behind it.
-    Thresholds that differ are scaled to 1, weights with them.
+    Thresholds that differ are scaled to 1, weights with them. A head without neurons ("linear") is
+    summed over the steps, like an integrator. Spikes are those at v >= theta, whatever ``compare``.
 
     Parameters
     ----------
@@ -74,8 +75,9 @@ def from_network(network: Network) -> LearningStart:
     spiking = [name for name in order if cells[name].is_spiking]
     if order[: len(spiking)] != spiking or len(order) - len(spiking) > 1:
         raise _unfit("only the head may integrate without spikes", network.name)
-    if len(spiking) < len(order) and not np.all(cells[order[-1]].v_keep == 1.0):
-        raise _unfit("an integrator head does not leak", order[-1])
+    head = network.population(order[-1])
+    if not head.model.is_spiking and head.model.kind not in ("i", "linear"):
+        raise _unfit("a head without spikes sums up and does not leak", head.name, head.model.kind)
     theta0 = _common_threshold(cells, spiking)
     layers: list[LearningLayer] = []
     weights: list[Floats] = []
@@ -111,7 +113,6 @@ def _check_cell(cell: FloatCell, where: str) -> None:
         "synaptic currents": cell.has_current, "a resting potential": np.any(cell.drive != 0),
         "a reset potential": np.any(cell.v_reset != 0), "an initial membrane": np.any(cell.v0 != 0),
         "a lower bound of the membrane": np.any(np.isfinite(cell.v_min)),
-        "a membrane without memory (threshold, linear)": np.any(cell.v_keep == 0) and cell.is_spiking,
     }  # fmt: skip
     for what, is_unfit in unfit.items():
         if is_unfit:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.sim.learning.from_network import LearningStart, from_network
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.layer import LearningLayer, LearningNetwork
 from nmhw.sim.learning.sizes import parse_sizes
@@ -14,7 +15,14 @@ from nmhw.values.rng import stream
 
 Floats = NDArray[np.float64]
 
-__all__ = ["LearningLayer", "LearningNetwork", "initial_weights", "parse_sizes"]
+__all__ = [
+    "LearningLayer",
+    "LearningNetwork",
+    "LearningStart",
+    "from_network",
+    "initial_weights",
+    "parse_sizes",
+]
 
 
 def initial_weights(net: LearningNetwork, rule: GradientRule, seed: int) -> list[Floats]:

@@ -9,12 +9,12 @@ import pytest
 
 import nmhw
 from nmhw.api.fine_tuning import judge, learn_in_turn, read_for_learning
-from nmhw.api.learned_network import learning_form
 from nmhw.api.learning import learn
 from nmhw.api.learning_chip import check_learning_memory
 from nmhw.api.learning_experiment import LearningExperiment
 from nmhw.errors import DoesNotFitError, ResultFileError, UnsupportedError, UsageError
 from nmhw.io.learning_data import load_learning_data
+from nmhw.sim.learning.from_network import from_network
 from nmhw.sim.learning.gradient_rule import named
 from nmhw.values.learning import WeightFormat
 
@@ -143,7 +143,7 @@ def test_a_trained_network_is_written_read_and_fine_tuned(
     steps.save(tmp_path)
     path = tmp_path / "trained.nir"
     assert set(nir.read(str(path)).nodes) >= {"input", "layer1", "head", "output"}
-    _, weights = learning_form(nmhw.load(path))
+    weights = from_network(nmhw.load(path)).weights
     for a, b in zip(weights, steps.trained[0].weights, strict=True):
         np.testing.assert_array_equal(a, b)
     start, more = read_for_learning(path, "mpd-ed", {})

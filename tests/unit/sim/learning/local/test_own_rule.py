@@ -151,6 +151,7 @@ class Different(LearningRule):
     """Its compiled form is another rule."""
 
     spec = RuleSpec("different", "", "", triggers=("on_post",))
+
     def on_post(self, a: Any, s: Any) -> Any:
         cols = np.flatnonzero(a.post)
         return np.arange(a.pre.size), cols, np.ones((a.pre.size, cols.size))
