@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,39 @@ def read_recordings(path: Path) -> Iterator[Recording]:
                 for key in keys
             }
             yield Recording(stack, file[f"{k}/in"], found)
+
+
+def describe_network(network: Network) -> dict[str, Any]:
+    """Return a chain of convolutions, linear layers and sum pools as a stack for sinabs."""
+    layers: list[dict[str, Any]] = []
+    for population in network.populations:
+        (projection,) = network.incoming(population.name)
+        for op in projection.ops:
+            if isinstance(op, Pool):
+                layers[-1] |= {"pool": layers[-1]["pool"] * op.kernel[0], "pool_kind": op.kind}
+        (op,) = (op for op in projection.ops if isinstance(op, Conv | Dense))
+        bias = None
+        if projection.bias is not None and projection.bias.any():
+            bias = projection.bias.reshape(op.weight.shape[0], -1)[:, 0].tolist()
+        (threshold,) = set(np.asarray(population.model.v_threshold).tolist())
+        form = {"stride": op.stride[0], "padding": op.padding[0]} if isinstance(op, Conv) else {}
+        layers.append(
+            {
+                "kind": "conv" if isinstance(op, Conv) else "linear",
+                "weight": op.weight.tolist(),
+                "bias": bias,
+                "threshold": threshold,
+                "v_min": -threshold,
+                "reset": "subtract",
+                "pool": 1,
+                "pool_kind": "sum",
+                "stride": 1,
+                "padding": 0,
+                **form,
+            }
+        )
+    (port,) = network.inputs
+    return {"seed": 0, "input": list(port.shape), "layers": layers}
 
 
 def write_network(stack: dict[str, Any]) -> Network:
@@ -102,10 +135,26 @@ def quantize(stack: dict[str, Any], chip_name: str = "speck2e") -> QuantizedNetw
     return replace_populations(made["subtract"], populations)
 
 
+def rename_layers(network: QuantizedNetwork) -> QuantizedNetwork:
+    """Return the network with its input called "in" and its populations l0, l1, ..."""
+    names = {network.inputs[0].name: "in"}
+    names |= {p.name: f"l{k}" for k, p in enumerate(network.populations)}
+    projections = [
+        replace(p, source=names[p.source], target=names[p.target]) for p in network.projections
+    ]
+    return replace(
+        network,
+        inputs=(replace(network.inputs[0], name="in"),),
+        populations=tuple(replace(p, name=names[p.name]) for p in network.populations),
+        projections=tuple(projections),
+        outputs=tuple(
+            replace(o, sources=tuple(names[s] for s in o.sources)) for o in network.outputs
+        ),
+    )
+
+
 def replace_populations(network: QuantizedNetwork, populations: Any) -> QuantizedNetwork:
     """Return the network with other populations of the same names."""
-    from dataclasses import replace
-
     assert [p.name for p in populations] == [p.name for p in network.populations]
     return replace(network, populations=tuple(populations))
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nmhw
 from nmhw.errors import DoesNotFitError
 from nmhw.io.chip_file import list_chips, load_chip
 from nmhw.mappers.greedy import map_network
 from nmhw.mappers.rule_counts import recount_words
 from nmhw.mappers.sheet_limits import check_sheet
+from nmhw.mappers.verify import verify
 
 N_NETWORKS = 24
 CHIPS = ("speck2e", "speck2f")
@@ -111,3 +113,26 @@ def test_more_layers_than_cores_are_refused_with_the_layers_that_compete(
     stack = {"seed": 0, "input": [1, 4, 4], "layers": [layer] * 10}
     with pytest.raises(DoesNotFitError, match=r"10 layers .* compete for 9 cores"):
         map_network(sinabs_vectors.quantize(stack), load_chip("speck2e"))
+
+
+def test_the_published_nmnist_network_has_the_integers_words_and_spikes_of_sinabs(
+    sinabs_vectors: ModuleType, data_dir: Path
+) -> None:
+    network = nmhw.load(data_dir / "nir-cases" / "02_cnn" / "cnn_sinabs.nir", profile="sinabs")
+    (recording,) = sinabs_vectors.read_recordings(data_dir / "sinabs-dynapcnn" / "nmnist.npz")
+    deployed = nmhw.deploy(network, "speck2f")
+    renamed = sinabs_vectors.rename_layers(deployed.quantized)
+    differing = sinabs_vectors.count_integer_differences(renamed, recording)
+    assert differing == dict.fromkeys(differing, 0)
+    states = sinabs_vectors.count_state_differences(renamed, recording, "numba")
+    assert len(states) == 10
+    assert states == dict.fromkeys(states, 0)
+    assert recording.found[4, "spikes"].sum() > 0
+    cores = {part.population: part.core for part in deployed.mapping.slices}
+    assert len(cores) == len(set(cores.values())) == 5
+    for layer, (name, core) in zip(recording.stack["layers"], cores.items(), strict=True):
+        budget = deployed.chip.core_spec(core).budget
+        (used,) = (u.resources for u in deployed.mapping.utilization if u.core == core)
+        for key in ("kernel_words", "neuron_words"):
+            assert used[key][0] == layer["integers"][key] <= budget[key], name
+    assert verify(deployed.quantized, deployed.chip, deployed.mapping).violations == ()

@@ -7,11 +7,30 @@ from typing import Any
 
 import pytest
 
+import nmhw
 from nmhw.io.chip_file import load_chip
 from nmhw.mappers.greedy import map_network
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
 BATCH = 40
+
+
+def test_the_published_nmnist_network_equals_sinabs(
+    ask_sinabs: Ask, sinabs_vectors: ModuleType, data_dir: Path, tmp_path: Path
+) -> None:
+    file = data_dir / "nir-cases" / "02_cnn" / "cnn_sinabs.nir"
+    stack = sinabs_vectors.describe_network(nmhw.load(file, profile="sinabs"))
+    path = tmp_path / "vectors.npz"
+    assert ask_sinabs("make_vectors.py", {"stacks": [stack], "path": str(path)}) == {
+        "n_networks": 1
+    }
+    (recording,) = sinabs_vectors.read_recordings(path)
+    assert recording.stack["has_mapping"]
+    quantized = nmhw.deploy(nmhw.load(file, profile="sinabs"), "speck2f").quantized
+    renamed = sinabs_vectors.rename_layers(quantized)
+    assert not any(sinabs_vectors.count_integer_differences(renamed, recording).values())
+    assert not any(sinabs_vectors.count_state_differences(renamed, recording, "numba").values())
+    assert recording.found[4, "spikes"].sum() > 0
 
 
 @pytest.mark.parametrize("first_seed", range(1000, 1120, BATCH))

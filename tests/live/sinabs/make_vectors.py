@@ -1,7 +1,8 @@
 """Run random stacks in sinabs 3.1.3's quantized DYNAP-CNN network and store what they do.
 
 Executed by the interpreter of the sinabs environment, not by that of nmhw: JSON on stdin, JSON on
-stdout. ``{"first_seed": 0, "n_networks": 24, "path": "vectors.npz"}`` writes
+stdout. ``{"first_seed": 0, "n_networks": 24, "path": "vectors.npz"}``, or given descriptions as
+``{"stacks": [...], "path": "vectors.npz"}`` (then without the float weights), writes
 
 - ``networks``: the descriptions (see ``random_stacks``) as UTF-8 JSON, with sinabs' ``threshold``,
   ``v_min``, ``kernel_words`` and ``neuron_words`` under ``integers`` of every layer, and
@@ -27,9 +28,11 @@ def main() -> None:
     question = json.load(sys.stdin)
     import_without_driver()
     stacks, arrays = [], {}
-    first = question["first_seed"]
-    for k, seed in enumerate(range(first, first + question["n_networks"])):
-        stack = draw_stack(seed)
+    given = question.get("stacks")
+    if given is None:
+        first = question["first_seed"]
+        given = [draw_stack(seed) for seed in range(first, first + question["n_networks"])]
+    for k, stack in enumerate(given):
         counts = arrays[f"{k}/in"] = draw_input(stack)
         network = build(stack)
         stack["has_mapping"] = has_mapping(network)
@@ -41,6 +44,9 @@ def main() -> None:
                 arrays[f"{k}/{number}/{key}"] = found[key].astype(np.int16)
             for key in ("spikes", "v"):
                 arrays[f"{k}/{number}/{key}"] = found[key].astype(np.int32)
+        if "stacks" in question:  # the asker has the float weights
+            for layer in stack["layers"]:
+                del layer["weight"]
         stacks.append(stack)
     text = json.dumps(stacks, separators=(",", ":")).encode()
     arrays["networks"] = np.frombuffer(text, np.uint8)
