@@ -65,6 +65,7 @@ def run_backend(
             backend=backend,
             continuous=continuous,
             progress=progress,
+            kept=kept,
         )
     if backend == "numba":
         from nmhw.sim.chip_run import keep_tables, run_chip

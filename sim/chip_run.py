@@ -123,11 +123,16 @@ def keep_tables(
     if found is not None and found[0].quantized is quantized and found[2] is mapping:
         return found[0], found[1]
     program, fan_out = build_program(quantized), build_fan_out(quantized, mapping)
+    freeze(quantized)
+    kept["tables"] = (program, fan_out, mapping)
+    return program, fan_out
+
+
+def freeze(quantized: QuantizedNetwork) -> None:
+    """Make a network's arrays read-only."""
     parts: tuple[Any, ...] = (*quantized.populations, *quantized.projections)
     for part in parts:
         for each in fields(part):
             value = getattr(part, each.name)
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
-    kept["tables"] = (program, fan_out, mapping)
-    return program, fan_out

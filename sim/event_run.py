@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
+from nmhw.sim.chip_run import freeze
 from nmhw.sim.counters import count_events
 from nmhw.sim.engine_output import EngineOutput
 from nmhw.sim.event_input import checked_inputs, count_samples
@@ -110,22 +111,26 @@ def run_event_chip(
     backend: str = "numba",
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    fan_out: FanOut | None = None,
+    kept: dict[str, Any] | None = None,
 ) -> RunResult:
     """Execute without steps and count events per core; the step of an event is its time stamp.
+
+    Parameters
+    ----------
+    kept : dict, optional
+        Where the tables of the network and its mapping are kept for the next run with both.
 
     Raises
     ------
     InputError, UnsupportedError
         As ``trace_events`` and ``build_event_program``.
     """
-    program = build_event_program(quantized)
+    program, fan_out = _keep_tables(quantized, mapping, {} if kept is None else kept)
     trace = trace_events(program, inputs, backend=backend, continuous=continuous, progress=progress)
     first = next(iter(inputs.values()))
     size = (first.n_samples, first.n_steps)
     spikes, layers = _by_population(program, trace, size)
     output = _as_engine_output(program, trace, spikes)
-    fan_out = build_fan_out(quantized, mapping) if fan_out is None else fan_out
     counters = count_events(
         quantized, fan_out, chip, output, inputs, n_steps=size[1], is_stepless=True
     )
@@ -141,6 +146,17 @@ def run_event_chip(
         spike_totals=output.spike_totals,
         events_by_layers=layers,
     )
+
+
+def _keep_tables(
+    quantized: QuantizedNetwork, mapping: CoreMapping, kept: dict[str, Any]
+) -> tuple[EventProgram, FanOut]:
+    found = kept.get("events")
+    if found is None or found[0].quantized is not quantized or found[2] is not mapping:
+        freeze(quantized)  # an edit in place would leave the tables behind
+        tables = (build_event_program(quantized), build_fan_out(quantized, mapping), mapping)
+        found = kept["events"] = tables
+    return found[0], found[1]
 
 
 def _entering(
