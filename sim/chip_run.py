@@ -10,7 +10,7 @@ import numpy as np
 
 from nmhw.errors import InputError
 from nmhw.sim.counters import count_events
-from nmhw.sim.event_input import count_samples, fit_steps
+from nmhw.sim.event_input import constant_events, count_samples, fit_steps
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.program import Program, build_program
 from nmhw.sim.step_counter import StepCounter
@@ -70,6 +70,7 @@ def run_chip(
     total = n_steps + quantized.drain_steps
     # no input in the drain: events behind T are not part of the run
     cut = {name: fit_steps(events, n_steps) for name, events in inputs.items()}
+    cut |= constant_events(quantized, n_samples, total)
     fan_out = build_fan_out(quantized, mapping) if fan_out is None else fan_out
     step_counter = None
     if per_step and StepCounter.fits(fan_out, n_samples * total):

@@ -14,6 +14,7 @@ from nmhw.sim.kernels.intake import OUT_OF_RANGE, UNSORTED, scan_events
 from nmhw.sim.program import Program
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import InputPort
+from nmhw.values.quantized import QuantizedNetwork
 
 Ints = NDArray[np.int64]
 
@@ -90,6 +91,19 @@ def fit_steps(events: SpikeEvents, n_steps: int) -> SpikeEvents:
     if events.n_steps > n_steps:
         return events.window(0, n_steps)
     return replace(events, n_steps=n_steps)
+
+
+def constant_events(
+    quantized: QuantizedNetwork, n_samples: int, n_steps: int
+) -> dict[str, SpikeEvents]:
+    """Return the events of inputs that a lowering added: one per element, sample and step."""
+    events = {}
+    for port in quantized.inputs:
+        if port.name in quantized.constant_inputs:
+            sample, step, index = np.indices((n_samples, n_steps, port.size), np.int32)
+            flat = (sample.ravel(), step.ravel(), index.ravel())
+            events[port.name] = SpikeEvents(*flat, n_samples, n_steps, port.shape)
+    return events
 
 
 def checked_inputs(

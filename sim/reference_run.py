@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nmhw.sim.counters import count_events
 from nmhw.sim.engine_output import EngineOutput, EventChunk
+from nmhw.sim.event_input import constant_events
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.reference import ReferenceOutput, run_reference
 from nmhw.sim.step_counter import StepCounter
@@ -34,6 +35,7 @@ def run_chip(
     first = next(iter(inputs.values()))
     total = first.n_steps + quantized.drain_steps
     cut = {name: events.window(0, first.n_steps) for name, events in inputs.items()}
+    cut |= constant_events(quantized, first.n_samples, total)
     reference = run_reference(
         quantized, cut, n_steps=total, probes=probes, continuous=continuous, progress=progress
     )

@@ -159,6 +159,8 @@ def place_bias(
         current, drive = none, drive + current
     if not np.any(current) and (not np.any(drive) or "membrane" in places):
         return none, drive
+    if ledger.chip.arithmetic.constant_input and not has_current and "bias" not in ledger.allow:
+        return none, drive
     if "current" in places and ("membrane" in places or not has_current):
         return (current, drive) if "membrane" in places else (drive, none)
     if "current" in places and not np.any(drive):

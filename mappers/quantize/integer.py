@@ -44,6 +44,7 @@ from nmhw.mappers.quantize.scales import (
     fit_exponents,
     overflow_ratios,
 )
+from nmhw.mappers.quantize.shared_pairs import share_channels, share_pairs
 from nmhw.values.chip import ArithmeticSpec
 from nmhw.values.quantized import CellSpec, LayerLoss, QuantizedPopulation, QuantizedProjection
 
@@ -54,6 +55,7 @@ Ints = NDArray[np.int64]
 def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     """Quantize one population and its projections for a chip with integer states."""
     arithmetic = ledger.chip.arithmetic
+    part = share_pairs(part, ledger)
     lowest = lowest_membrane(part, arithmetic)
     form = part.cell.form
     saturates = arithmetic.v_overflow == "saturate" and form.max_spikes == 1
@@ -65,7 +67,7 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     incoming = Incoming(
         pick_peaks(gained, grids, arithmetic),
         grids,
-        channels(gained, part.cell.size),
+        share_channels(channels(gained, part.cell.size), ledger.chip),
         [p.is_bias for p in gained],
     )
     automatic, choice = automatic_registers(part, incoming, ledger)

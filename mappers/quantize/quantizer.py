@@ -17,6 +17,11 @@ from nmhw.mappers.quantize.bias_neuron import (
 from nmhw.mappers.quantize.calibrate import observe, observed, worst_case
 from nmhw.mappers.quantize.cells import membrane_cell, summed_bias
 from nmhw.mappers.quantize.chains import lower_projection
+from nmhw.mappers.quantize.constant_input import (
+    constant_ports,
+    move_bias_to_input,
+    name_constant_input,
+)
 from nmhw.mappers.quantize.contract import (
     Ledger,
     agree_on_form,
@@ -164,6 +169,8 @@ def _quantize(
     spikes = chip.arithmetic.max_spikes_per_step if profile.multi_spike else 1
     names = frozenset(p.name for p in network.projections)
     parts: list[QuantizedPart] = []
+    asked: list[Part] = []
+    constant = name_constant_input(network)
     for population in network.populations:
         incoming = tuple(
             lower_projection(p, sizes[p.source], sizes[p.target])
@@ -176,6 +183,8 @@ def _quantize(
             incoming += bias.synapses(population.name)
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
         part = replace(part, is_literal=is_literal, taken_names=names)
+        part = move_bias_to_input(part, constant, names, ledger)
+        asked.append(part)
         refuse_extremes(part)
         if not is_literal:
             fired = tuple(1 if p.is_bias else spikes for p in part.incoming)
@@ -203,12 +212,13 @@ def _quantize(
         populations.append(build_bias_population(bias, chip.arithmetic))
         order |= {axon.name: len(order) + k for k, axon in enumerate(bias.axons)}
     order |= {q.name: len(order) for q in projections if q.name not in order}
+    ports = constant_ports(asked, constant)
     lowered = QuantizedNetwork(
         name=original.name,
         chip_name=chip.name,
         family=chip.arithmetic.family,
         profile=profile,
-        inputs=original.inputs,
+        inputs=(*original.inputs, *ports),
         populations=tuple(populations),
         projections=tuple(sorted(projections, key=lambda q: order[q.name])),
         outputs=original.outputs,
@@ -219,6 +229,7 @@ def _quantize(
             for p in populations
             if p.n_compartments > 1
         },
+        constant_inputs=tuple(port.name for port in ports),
         network_sha256=original.sha256,
     )
     lowered = lower_crossbar(lowered, ledger)

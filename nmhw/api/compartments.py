@@ -48,12 +48,12 @@ def _spread(events: SpikeEvents, origin: np.ndarray) -> SpikeEvents:
 
 def gather_result(result: RunResult, network: Network, quantized: QuantizedNetwork) -> RunResult:
     """Return the result in the author's neurons; the counters keep what a lowering added."""
-    added = {p.name for p in quantized.populations if p.is_added}
+    added = {p.name for p in quantized.populations if p.is_added} | {*quantized.constant_inputs}
     if not added and not quantized.copies:
         return result
     shapes = {port.name: port.shape for port in network.inputs}
     shapes |= {p.name: p.shape for p in network.populations}
-    copied = {name: shapes[name] for name in quantized.copies}
+    copied = {name: shapes[name] for name in quantized.copies if name in shapes}
     return replace(
         result,
         depths={name: depth for name, depth in result.depths.items() if name not in added},

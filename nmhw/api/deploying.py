@@ -170,6 +170,7 @@ def quantize_with_rates(
         return quantized, None
     n_steps = next(iter(calibration.values())).n_steps + quantized.drain_steps
     always = {p.name: np.full(p.size, float(n_steps)) for p in quantized.populations if p.is_added}
+    always |= {p: np.full(quantized.sizes()[p], float(n_steps)) for p in quantized.constant_inputs}
     rates = {
         name: rate[quantized.copies[name]] if name in quantized.copies else rate
         for name, rate in runner.rates.items()

@@ -173,6 +173,7 @@ class ArithmeticModel(Table):
     threshold_shift: Natural = 0
     threshold_scope: Literal["neuron", "profiles", "layer"] = "neuron"
     bias_on: list[Literal["membrane", "current"]] = ["membrane"]
+    constant_input: bool = False
     bias_bits: Bits = 32
     bias_exponent: Pair = [0, 0]
     hop_steps: Literal[0, 1] = 1

@@ -162,6 +162,7 @@ class ArithmeticSpec:
     threshold_bits, threshold_shift : mantissa width and left shift
     threshold_scope : "neuron" | "profiles" | "layer"
     bias_on : subset of ("membrane", "current")
+    constant_input : a bias may be an event per step that the host sends (where ``bias_on`` is ())
     bias_bits, bias_exponent : signed mantissa width and (min, max) left shift
     hop_steps : steps a spike needs from core to core (and inside one)
     max_extra_delay_steps : synaptic delay on top of the hop
@@ -204,6 +205,7 @@ class ArithmeticSpec:
     threshold_shift: int = 0
     threshold_scope: Literal["neuron", "profiles", "layer"] = "neuron"
     bias_on: tuple[str, ...] = ("membrane",)
+    constant_input: bool = False
     bias_bits: int = 32
     bias_exponent: tuple[int, int] = (0, 0)
     hop_steps: Literal[0, 1] = 1

@@ -224,6 +224,7 @@ class QuantizedNetwork:
     lowering : mapping population -> (compartment index -> original neuron index) where they differ
     copies : mapping of input or population -> (element -> original element) where a lowering made
         copies; the first n elements are the author's own
+    constant_inputs : inputs that a lowering added: one event per element in every step
     """
 
     name: str
@@ -239,6 +240,7 @@ class QuantizedNetwork:
     losses: tuple[LayerLoss, ...] = ()
     lowering: Mapping[str, Ints] = field(default_factory=dict)
     copies: Mapping[str, Ints] = field(default_factory=dict)
+    constant_inputs: tuple[str, ...] = ()
     network_sha256: str | None = None
 
     def population(self, name: str) -> QuantizedPopulation:

@@ -13,6 +13,9 @@ TrueNorth the neuron equations of Cassidy et al., IJCNN 2013, doi:10.1109/IJCNN.
           that saturates (kappa 1) or resets (kappa 0); 20-bit potential.
 RANC      documentation of https://github.com/UA-RCL/RANC: constant leak, two thresholds, absolute
           (R = 0) or linear reset; 9-bit potential, taken to wrap.
+ReckOn    README and doc of https://github.com/ChFrenkel/ReckOn: 16-bit membrane times alpha (1.15),
+          8-bit weights shifted left by 0 to 7 per matrix, 16-bit threshold, reset to zero or by
+          subtraction; leaky outputs. Here the product is floored (no stochastic rounding).
 """
 
 from __future__ import annotations
@@ -129,7 +132,7 @@ class RancNeuron(TrueNorthNeuron):
 
 
 def run_recurrent(
-    neurons: dict[str, list[TrueNorthNeuron]],
+    neurons: dict[str, list[TrueNorthNeuron]] | dict[str, list[ReckonNeuron]],
     links: list[tuple[str, str, int, list[Row]]],
     raster: list[Row],
 ) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
@@ -152,3 +155,18 @@ def run_recurrent(
             spikes[name].append(fired)
             states[name].append([n.v for n in members])
     return spikes, states
+
+
+class ReckonNeuron:
+    """One LIF neuron, or with ``threshold`` None one leaky output."""
+
+    def __init__(self, alpha: int, threshold: int | None, *, subtracts: bool) -> None:
+        self.alpha, self.threshold, self.subtracts = alpha, threshold, subtracts
+        self.v = 0
+
+    def tick(self, total: int) -> int:
+        self.v = clamp(self.alpha * self.v // 2**15 + total, -(2**15 - 1), 2**15 - 1)
+        if self.threshold is None or self.v < self.threshold:
+            return 0
+        self.v = self.v - self.threshold if self.subtracts else 0
+        return 1
