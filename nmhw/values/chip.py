@@ -147,15 +147,13 @@ class ArithmeticSpec:
     rounding : "toward-zero" | "floor" of the decay product
     leak_bits : width of the constant that "subtract", "converge" and "constant" take per step
     lowest_v : smallest membrane value of every neuron; None = the state's width
-    negative_threshold : what a programmable lower bound does: "none" (there is none) | "saturate" |
-        "reset"
+    negative_threshold : a programmable lower bound: "none" | "saturate" | "reset"
     non_spiking : whether a neuron can be kept from firing
     compares, resets : what the hardware has ("zero", "subtract", "value", "none")
     max_spikes_per_step : spikes one neuron can emit in one step
     weight_bits : allowed widths; weight_min, weight_max : of a signed weight at full width
     weight_step : distance of two neighboring signed weights at full width
-    weight_coding : "binary" | "axons" (a source takes one axon per bit of its weights; two for
-        weights -1, 0, 1)
+    weight_coding : "binary" | "axons" (one axon of the source per bit; two for -1, 0, 1)
     sign_modes : subset of ("mixed", "excitatory", "inhibitory")
     weight_rounding : "nearest" | "truncate"
     weight_exponent : (min, max) power-of-two scale shared by one projection
