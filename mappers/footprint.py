@@ -85,15 +85,6 @@ def load_slice(wiring: Wiring, population: str, neurons: Ints) -> CoreLoad:
     )
 
 
-def load_core(wiring: Wiring, members: Mapping[str, Ints]) -> CoreLoad:
-    """Count a core from nothing: the load of all its ``members``."""
-    total: CoreLoad | None = None
-    for population, neurons in members.items():
-        part = load_slice(wiring, population, neurons)
-        total = part if total is None else merge_loads(wiring, total, part)
-    return total if total is not None else _EMPTY
-
-
 def merge_loads(wiring: Wiring, first: CoreLoad, second: CoreLoad) -> CoreLoad:
     """Return the load of a core that holds both (without recounting what they do not share)."""
     both = first.members.keys() & second.members.keys()
@@ -237,6 +228,3 @@ def _memory_bits(chip: ChipSpec, load: CoreLoad, synapse_bits: int) -> int:
 
 def _union(first: Ints | None, second: Ints) -> Ints:
     return second if first is None else np.union1d(first, second)
-
-
-_EMPTY = CoreLoad({}, {}, {}, frozenset(), frozenset(), 0, 0)

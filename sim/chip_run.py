@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nmhw.errors import InputError
-from nmhw.sim.counters import count_events
 from nmhw.sim.event_input import constant_events, count_samples, fit_steps
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.program import Program, build_program
+from nmhw.sim.run_result import collect_result
 from nmhw.sim.step_counter import StepCounter
 from nmhw.sim.threads import run_samples
 from nmhw.values.chip import ChipSpec
@@ -90,26 +90,16 @@ def run_chip(
         core_columns=None if step_counter is None else fan_out.homes,
         on_chunk=None if step_counter is None else step_counter.add,
     )
-    counters = count_events(
+    return collect_result(
+        "numba",
         quantized,
-        fan_out,
         chip,
+        fan_out,
         output,
         cut,
-        n_steps=total,
+        n_steps=n_steps,
         continuous=continuous,
         step_counter=step_counter,
-    )
-    return RunResult(
-        backend="numba",
-        n_samples=n_samples,
-        n_steps=n_steps,
-        drain_steps=quantized.drain_steps,
-        depths={p.name: p.depth for p in quantized.populations},
-        spikes=output.spikes,
-        probes=output.probes,
-        counters=counters,
-        spike_totals=output.spike_totals,
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.counters import count_events
 from nmhw.sim.engine_output import EngineOutput, EventChunk
 from nmhw.sim.event_input import constant_events
 from nmhw.sim.fanout import FanOut, build_fan_out
 from nmhw.sim.reference import ReferenceOutput, run_reference
+from nmhw.sim.run_result import collect_result
 from nmhw.sim.step_counter import StepCounter
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
@@ -47,26 +47,16 @@ def run_chip(
     names = [p.name for p in quantized.populations]
     arrays = {n: (e.sample, e.step, e.index) for n, e in reference.spikes.items() if n in names}
     steps.add(EventChunk(0, first.n_samples * total, total, arrays))
-    counters = count_events(
+    return collect_result(
+        "reference",
         quantized,
-        fan_out,
         chip,
+        fan_out,
         output,
         cut,
-        n_steps=total,
+        n_steps=first.n_steps,
         continuous=continuous,
         step_counter=steps,
-    )
-    return RunResult(
-        backend="reference",
-        n_samples=first.n_samples,
-        n_steps=first.n_steps,
-        drain_steps=quantized.drain_steps,
-        depths={p.name: p.depth for p in quantized.populations},
-        spikes=reference.spikes,
-        probes=reference.probes,
-        counters=counters,
-        spike_totals=output.spike_totals,
     )
 
 

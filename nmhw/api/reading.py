@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -114,8 +113,7 @@ def _doubt(notice: Notice) -> tuple[str, str] | None:
     kind = notice.rule.partition(".")[2]
     if kind not in _DOUBTS:
         return None
-    node = re.search(r"node '([^']*)'", notice.where)
-    return kind, node[1] if node else notice.where.split(": ")[-1]
+    return kind, notice.about
 
 
 def chip(name: str | Path) -> ChipSpec:

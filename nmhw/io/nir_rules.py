@@ -228,11 +228,11 @@ def tau_plausible(file: str, name: str, node: RawNode) -> Iterator[Notice]:
         if float(array.max()) > _SLOW_S:
             text = f"{float(array.max()):.4g} s is very slow: probably written in time steps"
             hint = "multiply tau by the dt of training (sinabs exports steps)"
-            yield Notice("nir.tau-in-steps", where, text, hint=hint)
+            yield Notice("nir.tau-in-steps", where, text, hint=hint, about=name)
         elif float(array.min()) <= _FAST_S:
             text = f"{float(array.min()):.4g} s is very fast: probably dt * tau was written"
             hint = "divide tau by the dt of training (Norse 1.1.0 multiplies by it)"
-            yield Notice("nir.tau-microseconds", where, text, hint=hint)
+            yield Notice("nir.tau-microseconds", where, text, hint=hint, about=name)
 
 
 def delay_plausible(file: str, name: str, node: RawNode) -> Iterator[Notice]:

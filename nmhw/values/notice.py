@@ -21,6 +21,8 @@ class Notice:
         ``"warning"``, ``"assumption"`` or ``"approximation"``.
     hint : str or None
         One thing to try.
+    about : str
+        Name of the node or population alone, where several rules may say the same of it.
     """
 
     rule: str
@@ -28,6 +30,7 @@ class Notice:
     text: str
     kind: str = "warning"
     hint: str | None = None
+    about: str = ""
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.text}"

@@ -158,13 +158,15 @@ def _tau_notices(network: Network) -> list[Notice]:
                     f"{name} = {float(np.median(tau)):.4g} s is long: probably steps, not seconds"
                 )
                 hint = "--dt 1 counts time in steps (as files written by Sinabs do)"
-                notices.append(Notice("profile.tau-in-steps", where, text, hint=hint))
+                rule = "profile.tau-in-steps"
+                notices.append(Notice(rule, where, text, hint=hint, about=population.name))
             elif float(np.median(tau)) < _FAST_S:
                 text = (
                     f"{name} = {float(np.median(tau)):.4g} s is short: probably divided by dt twice"
                 )
                 hint = "check the exporter (Norse 1.1.0 writes dt / tau_mem_inv)"
-                notices.append(Notice("profile.tau-microseconds", where, text, hint=hint))
+                rule = "profile.tau-microseconds"
+                notices.append(Notice(rule, where, text, hint=hint, about=population.name))
     return notices
 
 

@@ -1,11 +1,26 @@
+from functools import partial, reduce
+
 import numpy as np
 import pytest
 
 from nmhw.errors import UnsupportedError
-from nmhw.mappers.footprint import check_resources, demand_of, excess, format_amount, load_core
+from nmhw.mappers.footprint import (
+    check_resources,
+    demand_of,
+    excess,
+    format_amount,
+    load_slice,
+    merge_loads,
+)
 from nmhw.mappers.wiring import wire
 from nmhw.values.chip import CoreSpec, MemorySpec
 from nmhw.values.linear import Pool
+
+
+def load_core(wiring, members):
+    """Count a core from nothing: the loads of all its members, merged."""
+    parts = [load_slice(wiring, name, neurons) for name, neurons in members.items()]
+    return reduce(partial(merge_loads, wiring), parts)
 
 
 def demand(network, chip, members, n_out=0):
