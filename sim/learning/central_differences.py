@@ -16,7 +16,7 @@ from nmhw.sim.learning.check_cases import Case
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.head import cross_entropy
 from nmhw.sim.learning.spike_time import causal_set
-from nmhw.sim.learning.synapses import Synapses
+from nmhw.sim.learning.synapses import synapses_of
 from nmhw.sim.learning.time_form import TimeTrace, forward, reverse
 
 Floats = NDArray[np.float64]
@@ -93,7 +93,7 @@ def _sets(rule: GradientRule, traces: list[TimeTrace]) -> list[bytes]:
         spikes = trace.spikes
         found += [spikes.fired.tobytes(), spikes.is_open.tobytes()]
         if rule.threshold != "window":
-            synapses = Synapses(trace.layer)
+            synapses = synapses_of(trace.layer)
             for b, t in enumerate(trace.inputs):
                 causal = causal_set(synapses, t, spikes.crossing[b], spikes.fired[b])
                 found.append(causal.tobytes())

@@ -18,7 +18,7 @@ from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.layer import LearningNetwork
 from nmhw.sim.learning.spike_time import causal_set
 from nmhw.sim.learning.step_form import StepTrace, each_step
-from nmhw.sim.learning.synapses import Pooling, Synapses
+from nmhw.sim.learning.synapses import pooling_of, synapses_of
 from nmhw.sim.learning.time_form import TimeTrace
 from nmhw.values.learning import OPERATION_INDEX, OPERATIONS, OperationCounts
 
@@ -73,7 +73,7 @@ def count_times(
         rows[0]["log_word"] = int(np.isfinite(traces[0].sources).sum())
         reached: Bools | None = None
         for k in range(len(traces) - 1, -1, -1):
-            reached = _time_backward(rows[k], traces[k], reached, k > 0, accumulate)
+            reached = _time_backward(rule, rows[k], traces[k], reached, k > 0, accumulate)
         rows[-1]["exponential"] = len(traces[0].inputs) * net.n_classes
     return _as_counts(net, rows, len(traces[0].inputs))
 
@@ -106,7 +106,7 @@ def count_steps(
 
 
 def _time_forward(trace: TimeTrace) -> Row:
-    synapses = Synapses(trace.layer)
+    synapses = synapses_of(trace.layer)
     reads = int((np.isfinite(trace.inputs) * synapses.fan_out).sum())
     row = {"synop": reads, "neuron_update": reads}
     if trace.spikes is not None:
@@ -115,29 +115,40 @@ def _time_forward(trace: TimeTrace) -> Row:
 
 
 def _time_backward(
-    row: Row, trace: TimeTrace, reached: Bools | None, carries: bool, accumulate: Accumulate
+    rule: GradientRule,
+    row: Row,
+    trace: TimeTrace,
+    reached: Bools | None,
+    carries: bool,
+    accumulate: Accumulate,
 ) -> Bools:
     """Fill in a layer's row; return which of its sources an error reaches, (B, n_source)."""
-    synapses, pooling = Synapses(trace.layer), Pooling(trace.layer)
+    synapses, pooling = synapses_of(trace.layer), pooling_of(trace.layer)
     fired_in = np.isfinite(trace.inputs)
     n_pairs = n_words = 0
     if trace.spikes is None:
         row["error_event"] = len(fired_in) * trace.layer.n_out
         n_pairs = n_words = row["synop"]
         if trace.layer.kind == "conv":
-            n_words = sum(synapses.count_weights(f[:, None] & synapses.exists) for f in fired_in)
+            ones = np.ones((len(fired_in), 1, trace.layer.n_out))
+            n_words = synapses.count_weights(fired_in[:, None], ones)
         touched = fired_in & (synapses.fan_out > 0)
     else:
         spikes = trace.spikes
         open_now = spikes.is_open if reached is None else spikes.is_open & reached
         row["error_event"] = row["division"] = int(open_now.sum())
         row["log_word"] = row.get("log_word", 0) + row["spike"]
-        touched = np.zeros(fired_in.shape, dtype=bool)
-        for b, t in enumerate(trace.inputs):
-            pairs = causal_set(synapses, t, spikes.crossing[b], open_now[b])
-            n_pairs += int(pairs.sum())
-            n_words += synapses.count_weights(pairs)
-            touched[b] = pairs.any(axis=1)
+        if rule.threshold == "window":
+            touched = fired_in & synapses.reaches(open_now)
+            n_pairs = synapses.count_pairs(fired_in, open_now)
+            n_words = synapses.count_weights(fired_in[:, None], open_now[:, None])
+        else:
+            touched = np.zeros(fired_in.shape, dtype=bool)
+            for b, t in enumerate(trace.inputs):
+                pairs = causal_set(synapses, t, spikes.crossing[b], open_now[b])
+                n_pairs += int(pairs.sum())
+                n_words += synapses.count_weights_of(pairs)
+                touched[b] = pairs.any(axis=1)
     row["gradient_mac"] = n_pairs
     _count_updates(row, n_words if accumulate == "sample" else n_pairs)
     if not carries:
@@ -149,7 +160,7 @@ def _time_backward(
 
 
 def _step_forward(trace: StepTrace, batch: int, n_steps: int) -> Row:
-    reads = int((trace.events * Synapses(trace.layer).fan_out).sum())
+    reads = int((trace.events * synapses_of(trace.layer).fan_out).sum())
     if trace.layer.is_recurrent:
         return {"synop": reads}
     row = {"synop": reads, "neuron_update": batch * n_steps * trace.layer.n_out}
@@ -183,13 +194,13 @@ def _events_hidden(
     accounting: Accounting,
     accumulate: Accumulate,
 ) -> None:
-    synapses, live = Synapses(trace.layer), walk.live
+    synapses, live = synapses_of(trace.layer), walk.live
     assert live is not None
     n_in, n_out = trace.layer.n_in, trace.layer.n_out
     pairs = synapses.count_pairs(trace.events.reshape(-1, n_in), live.reshape(-1, n_out))
     carried = 0
     if walk.sources is not None:
-        pooled = each_step(Pooling(trace.layer).sums, walk.sources.astype(np.float64))
+        pooled = each_step(pooling_of(trace.layer).sums, walk.sources.astype(np.float64))
         carried = synapses.count_pairs(pooled.reshape(-1, n_in), live.reshape(-1, n_out))
         row["propagation_mac"] = row["transposed_read"] = carried
         row["error_packet"] = walk.n_packets
@@ -206,27 +217,24 @@ def _events_hidden(
     if accumulate == "stream":
         _count_updates(row, pairs)
     else:
-        hit = trace.events > 0
-        met = (
-            hit[b].T.astype(np.float32) @ live[b].astype(np.float32) > 0 for b in range(len(hit))
-        )
-        _count_updates(row, sum(synapses.count_weights(m & synapses.exists) for m in met))
+        _count_updates(row, synapses.count_weights(trace.events, live))
 
 
 def _events_head(row: Row, trace: StepTrace, walk: LiveSteps, accumulate: Accumulate) -> None:
     """Integrator head: one error vector per sample, one product per source that spiked."""
-    synapses = Synapses(trace.layer)
+    synapses = synapses_of(trace.layer)
     active = np.asarray(trace.events.any(axis=1))
     pairs = int((active * synapses.fan_out).sum())
     row["error_event"] = len(active) * trace.layer.n_out
     row["gradient_mac"] = pairs
     words = pairs
     if accumulate == "sample" and trace.layer.kind == "conv":
-        words = sum(synapses.count_weights(a[:, None] & synapses.exists) for a in active)
+        ones = np.ones((len(active), 1, trace.layer.n_out))
+        words = synapses.count_weights(active[:, None], ones)
     _count_updates(row, words)
     if walk.sources is not None:
         asked = walk.sources.any(axis=1).astype(np.float64)
-        pooled = Pooling(trace.layer).sums(asked) > 0
+        pooled = pooling_of(trace.layer).sums(asked) > 0
         row["propagation_mac"] = row["transposed_read"] = int((pooled * synapses.fan_out).sum())
         row["error_packet"] = walk.n_packets
 
@@ -244,7 +252,7 @@ def _clocked_backward(
         steps = batch * (rule.n_steps - 1 if layer.is_recurrent else rule.n_steps)
         once = trace.spikes is None and not layer.is_recurrent and accounting == "gated-once"
         every = batch if once else steps
-        n_synapses = Synapses(layer).n_synapses
+        n_synapses = synapses_of(layer).n_synapses
         if not layer.is_recurrent:
             row["error_event"] = every * layer.n_out
         if trace.spikes is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.step_form import StepTrace, each_step
-from nmhw.sim.learning.synapses import Pooling, Synapses
+from nmhw.sim.learning.synapses import pooling_of, synapses_of
 from nmhw.sim.learning.thresholds import may_enter, surrogate
 
 Bools = NDArray[np.bool_]
@@ -138,7 +138,7 @@ def _loop_walk(
 
 def _reached(trace: StepTrace, targets: Bools) -> Bools:
     """Return which sources (in front of the pool) have a synapse to a live target, per step."""
-    synapses, pooling = Synapses(trace.layer), Pooling(trace.layer)
+    synapses, pooling = synapses_of(trace.layer), pooling_of(trace.layer)
 
     def back(rows: Bools) -> Bools:
         return pooling.spread(synapses.reaches(rows).astype(np.float64)) > 0

@@ -16,7 +16,7 @@ from nmhw.sim.learning.event_walk import walk_sample
 from nmhw.sim.learning.float_form import run_batch
 from nmhw.sim.learning.gradient_rule import GradientRule, named
 from nmhw.sim.learning.sizes import dense_layer
-from nmhw.sim.learning.synapses import Synapses
+from nmhw.sim.learning.synapses import synapses_of
 from nmhw.sim.learning.torch_bptt import torch_gradients
 from nmhw.values.rng import stream
 
@@ -134,7 +134,7 @@ def _check_window(rule: GradientRule, n_cases: int, seed: int) -> GradientCheck:
     worst, n, n_discarded = 0.0, 0, 0
     for k in range(n_cases):
         weights, times, errors = _random_layer(rule, seed + k)
-        synapses, t = Synapses(dense_layer("layer", *weights.shape)), times[None]
+        synapses, t = synapses_of(dense_layer("layer", *weights.shape)), times[None]
         window = spike_time.fire(synapses, weights, rule, t)
         sought = spike_time.fire(synapses, weights, search, t)
         same = ~(sought.fired & (sought.crossing < 1.0)) & (window.times != 0.0)
@@ -155,7 +155,7 @@ def _check_ticks(rule: GradientRule, n_cases: int, seed: int) -> GradientCheck:
     worst, n = 0.0, 0
     for k in range(n_cases):
         weights, times, errors = _random_layer(rule, seed + k)
-        synapses = Synapses(dense_layer("layer", *weights.shape))
+        synapses = synapses_of(dense_layer("layer", *weights.shape))
         spikes = spike_time.fire(synapses, weights, rule, times[None])
         got = spike_time.carry_back(synapses, weights, rule, times[None], spikes, errors[None])
         wanted = own_equations.fire_in_ticks(rule, weights, times)

@@ -14,7 +14,7 @@ from nmhw.sim.learning import membrane, spike_response
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.head import step_activity
 from nmhw.sim.learning.layer import LearningLayer, LearningNetwork
-from nmhw.sim.learning.synapses import Pooling, Synapses
+from nmhw.sim.learning.synapses import Synapses, synapses_of
 from nmhw.sim.learning.thresholds import threshold_at
 
 Floats = NDArray[np.float64]
@@ -66,11 +66,11 @@ def forward(
     spikes = np.asarray(inputs, np.float64)
     for population, k in enumerate(net.feedforward):
         layer = net.layers[k]
-        events = each_step(Pooling(layer).sums, spikes)
+        events = each_step(pooling_of(layer).sums, spikes)
         if k == len(net.layers) - 1 and rule.head == "integrator":
             traces.append(StepTrace(layer, events))
-            return Synapses(layer).drive(step_activity(rule, events), weights[k]), traces
-        drive = each_step(partial(Synapses(layer).drive, weights=weights[k]), events)
+            return synapses_of(layer).drive(step_activity(rule, events), weights[k]), traces
+        drive = each_step(partial(synapses_of(layer).drive, weights=weights[k]), events)
         loop = net.recurrent_of(k)
         if rule.name == "srm":
             done = spike_response.step_responses(rule, drive)
@@ -104,7 +104,7 @@ def reverse(
         trace, w = traces[k], weights[k]
         if trace.layer.is_recurrent:
             continue
-        synapses = Synapses(trace.layer)
+        synapses = synapses_of(trace.layer)
         if trace.spikes is None:
             gradients[k] = synapses.gradient(step_activity(rule, trace.events), error)
             at_events = _head_errors(rule, synapses.carry_back(error, w))
@@ -119,11 +119,11 @@ def reverse(
             dv, entered = membrane.reverse(rule, trace.excess, trace.spikes, d_out, around)
             gradients[k] = _over_steps(synapses, trace.events, dv)
             if loop is not None:
-                behind = Synapses(traces[loop].layer)
+                behind = synapses_of(traces[loop].layer)
                 gradients[loop] = _over_steps(behind, traces[loop].events, dv)
             at_thresholds.append(-entered.sum(axis=(0, 1)))
             at_events = each_step(partial(synapses.carry_back, weights=w), dv)
-        d_out = each_step(Pooling(trace.layer).spread, at_events)
+        d_out = each_step(pooling_of(trace.layer).spread, at_events)
     return gradients, at_thresholds[::-1]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,29 +41,34 @@ class Synapses:
         """Return sum_j w_ij e_j: (B, n_out) -> (B, n_in)."""
         if self.layer.geometry is None:
             return e @ weights.T
-        return np.asarray((self._conv(weights).to_csr() @ e.T).T)
+        conv = self._conv(weights)
+        c_in, height, width = conv.in_shape
+        top, bottom, left, right = conv.padding
+        kernels = weights.reshape(conv.groups, -1, *weights.shape[1:])
+        errors = e.reshape(len(e), conv.groups, kernels.shape[1], *conv.out_spatial)
+        padded = np.zeros((len(e), c_in, height + top + bottom, width + left + right))
+        grouped = padded.reshape(len(e), conv.groups, -1, *padded.shape[2:])
+        for ky, kx, rows, columns in _taps(conv):
+            part = np.einsum("bgoyx,goi->bgiyx", errors, kernels[..., ky, kx], optimize=True)
+            grouped[:, :, :, rows, columns] += part
+        inner = padded[:, :, top : top + height, left : left + width]
+        return inner.reshape(len(e), self.layer.n_in)
 
     def gradient(self, x: Floats, e: Floats) -> Floats:
         """Return sum over the batch of x_i e_j, summed over the synapses of each stored weight."""
-        geometry = self.layer.geometry
-        if geometry is None:
+        if self.layer.geometry is None:
             return x.T @ e
         conv = self._conv(np.zeros(self.layer.weight_shape))
         c_out, c_group, kh, kw = conv.weight.shape
-        oh, ow = conv.out_spatial
         top, bottom, left, right = conv.padding
-        padded = np.pad(
-            x.reshape(-1, *conv.in_shape), ((0, 0), (0, 0), (top, bottom), (left, right))
-        )
+        around = ((0, 0), (0, 0), (top, bottom), (left, right))
+        padded = np.pad(x.reshape(-1, *conv.in_shape), around)
         grouped = padded.reshape(len(x), conv.groups, c_group, *padded.shape[2:])
-        errors = e.reshape(len(x), conv.groups, c_out // conv.groups, oh, ow)
+        errors = e.reshape(len(x), conv.groups, c_out // conv.groups, *conv.out_spatial)
         result = np.empty((conv.groups, c_out // conv.groups, c_group, kh, kw))
-        for ky in range(kh):
-            for kx in range(kw):
-                y0, x0 = ky * conv.dilation[0], kx * conv.dilation[1]
-                y1, x1 = y0 + (oh - 1) * conv.stride[0] + 1, x0 + (ow - 1) * conv.stride[1] + 1
-                patch = grouped[:, :, :, y0 : y1 : conv.stride[0], x0 : x1 : conv.stride[1]]
-                result[..., ky, kx] = np.einsum("bgiyx,bgoyx->goi", patch, errors, optimize=True)
+        for ky, kx, rows, columns in _taps(conv):
+            patch = grouped[:, :, :, rows, columns]
+            result[..., ky, kx] = np.einsum("bgiyx,bgoyx->goi", patch, errors, optimize=True)
         return result.reshape(self.layer.weight_shape)
 
     def matrix(self, weights: Floats) -> Floats:
@@ -98,12 +104,14 @@ class Synapses:
     @cached_property
     def fan_out(self) -> Ints:
         """(n_in,): synapses of every (pooled) source."""
+        if self.layer.geometry is None:
+            return np.full(self.layer.n_in, self.layer.n_out)
         return np.bincount(self.indices[0], minlength=self.layer.n_in)
 
     @property
     def n_synapses(self) -> int:
         """Number of synapses."""
-        return int(self.indices[0].size)
+        return int(self.fan_out.sum())
 
     def count_pairs(self, a: Any, b: Any) -> int:
         """Return the sum over synapses and rows of a_i b_j; a (B, n_in), b (B, n_out), integers."""
@@ -112,12 +120,37 @@ class Synapses:
             return int((a.sum(axis=1) * b.sum(axis=1)).sum())
         return int((self.drive(a, np.ones(self.layer.weight_shape)) * b).sum())
 
-    def count_weights(self, touched: Bools) -> int:
-        """Return how many stored weights have a synapse in ``touched``, (n_in, n_out)."""
+    def count_weights(self, a: Any, b: Any) -> int:
+        """Return how many stored weights have a synapse with a_i b_j > 0 in some row, per sample.
+
+        Parameters
+        ----------
+        a : (B, rows, n_in), 0 or more
+        b : (B, rows, n_out), 0 or more
+        """
+        a, b = np.asarray(a > 0, np.float32), np.asarray(b > 0, np.float32)
         if self.layer.geometry is None:
-            return int(touched.sum())
+            return sum(int(np.count_nonzero(x.T @ y)) for x, y in zip(a, b, strict=True))
+        conv = self._conv(np.zeros(self.layer.weight_shape))
+        batch, n_rows = a.shape[:2]
+        top, bottom, left, right = conv.padding
+        planes = a.reshape(batch, n_rows, conv.groups, -1, *conv.in_shape[1:])
+        padded = np.pad(planes, (*((0, 0),) * 4, (top, bottom), (left, right)))
+        targets = b.reshape(batch, n_rows, conv.groups, -1, *conv.out_spatial)
+        columns = np.moveaxis(targets, 1, 3).reshape(*np.delete(targets.shape, [1, 4, 5]), -1)
+        found = 0
+        for _, _, y, x in _taps(conv):
+            patch = np.moveaxis(padded[..., y, x], 1, 3)
+            rows = patch.reshape(*patch.shape[:3], -1)
+            found += int(np.count_nonzero(rows @ columns.swapaxes(2, 3)))
+        return found
+
+    def count_weights_of(self, pairs: Bools) -> int:
+        """Return how many stored weights have a synapse in ``pairs``, (n_in, n_out)."""
+        if self.layer.geometry is None:
+            return int(pairs.sum())
         source, target, tap = self.indices
-        return int(np.unique(tap[touched[source, target]]).size)
+        return int(np.unique(tap[pairs[source, target]]).size)
 
     def reaches(self, targets: Bools) -> Bools:
         """Return which (pooled) sources have a synapse to one of ``targets``: (B, n_in)."""
@@ -137,6 +170,20 @@ class Synapses:
         geometry = self.layer.geometry
         assert geometry is not None
         return geometry.as_conv(weights)
+
+
+def _taps(conv: Conv) -> Iterator[tuple[int, int, slice, slice]]:
+    """Yield each kernel element with the padded rows and columns that it meets."""
+    (oh, ow), (sy, sx) = conv.out_spatial, conv.stride
+    for ky, kx in np.ndindex(conv.weight.shape[2:]):
+        y, x = ky * conv.dilation[0], kx * conv.dilation[1]
+        yield ky, kx, slice(y, y + (oh - 1) * sy + 1, sy), slice(x, x + (ow - 1) * sx + 1, sx)
+
+
+@lru_cache(maxsize=64)
+def synapses_of(layer: LearningLayer) -> Synapses:
+    """Return the synapses of a layer, made once."""
+    return Synapses(layer)
 
 
 class Pooling:
@@ -195,3 +242,9 @@ class Pooling:
         inside = np.arange(windows.shape[1]) < sizes[:, None]
         windows[inside] = columns.indices
         return windows
+
+
+@lru_cache(maxsize=64)
+def pooling_of(layer: LearningLayer) -> Pooling:
+    """Return the pooling of a layer, made once."""
+    return Pooling(layer)

@@ -11,7 +11,7 @@ from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.head import read_time, time_activity, timing_scores
 from nmhw.sim.learning.layer import LearningLayer, LearningNetwork
 from nmhw.sim.learning.spike_time import SpikeTimes, carry_back, fire, to_ticks
-from nmhw.sim.learning.synapses import Pooling, Synapses
+from nmhw.sim.learning.synapses import pooling_of, synapses_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,13 +55,13 @@ def forward(
     traces: list[TimeTrace] = []
     scores = np.zeros((len(t), net.n_classes))
     for k, (layer, w) in enumerate(zip(net.layers, weights, strict=True)):
-        inputs, winner = Pooling(layer).earliest(t)
+        inputs, winner = pooling_of(layer).earliest(t)
         is_head = k == len(net.layers) - 1
         if is_head and rule.head == "integrator":
-            scores = Synapses(layer).drive(time_activity(rule, inputs), w)
+            scores = synapses_of(layer).drive(time_activity(rule, inputs), w)
             traces.append(TimeTrace(layer, t, inputs, winner, None))
             break
-        spikes = fire(Synapses(layer), w, rule, inputs)
+        spikes = fire(synapses_of(layer), w, rule, inputs)
         traces.append(TimeTrace(layer, t, inputs, winner, spikes))
         t = spikes.times
         if is_head:
@@ -82,7 +82,7 @@ def reverse(
     gradients: list[Floats] = []
     d_times = -rule.timing_gain * error
     for trace, w in zip(reversed(traces), reversed(weights), strict=True):
-        synapses = Synapses(trace.layer)
+        synapses = synapses_of(trace.layer)
         if trace.spikes is None:
             gradient = synapses.gradient(time_activity(rule, trace.inputs), error)
             live = trace.inputs < read_time(rule)
@@ -90,5 +90,5 @@ def reverse(
         else:
             gradient, at_inputs = carry_back(synapses, w, rule, trace.inputs, trace.spikes, d_times)
         gradients.append(gradient)
-        d_times = Pooling(trace.layer).to_earliest(at_inputs, trace.winner)
+        d_times = pooling_of(trace.layer).to_earliest(at_inputs, trace.winner)
     return gradients[::-1]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.layer import LearningNetwork
-from nmhw.sim.learning.synapses import Pooling, Synapses
+from nmhw.sim.learning.synapses import pooling_of, synapses_of
 from nmhw.sim.learning.tally import Tally
 from nmhw.sim.learning.walk_errors import Errors
 from nmhw.sim.learning.walk_log import Neurons, StepLog
@@ -39,7 +39,7 @@ class StepWalk:
     ) -> None:
         self.net, self.weights, self.rule, self.tally = net, weights, rule, tally
         self.thresholds = thresholds
-        self.rows = [Synapses(layer).rows() for layer in net.layers]
+        self.rows = [synapses_of(layer).rows() for layer in net.layers]
         self.covers = [_cover(net, k) for k in range(len(net.layers))]
         #: Per layer: (step, source) of every input event, in order of time.
         self.events: list[list[tuple[int, int]]] = [[] for _ in net.layers]
@@ -241,7 +241,7 @@ class StepWalk:
 
 def _cover(net: LearningNetwork, k: int) -> list[list[int]]:
     """Return, per source of layer k, the pooled elements that it is an event of."""
-    cover = Pooling(net.layers[k]).cover.tocsr()
+    cover = pooling_of(net.layers[k]).cover.tocsr()
     rows = zip(cover.indptr[:-1], cover.indptr[1:], strict=True)
     return [cover.indices[start:end].tolist() for start, end in rows]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.layer import LearningLayer, LearningNetwork
-from nmhw.sim.learning.synapses import Pooling, Synapses
+from nmhw.sim.learning.synapses import pooling_of, synapses_of
 from nmhw.sim.learning.tally import Tally
 
 Floats = NDArray[np.float64]
@@ -47,7 +47,7 @@ class TimeWalk:
     ) -> None:
         self.net, self.weights, self.rule, self.tally = net, weights, rule, tally
         self.logs = [TimeLog() for _ in net.layers]
-        self.rows = [Synapses(layer).rows() for layer in net.layers]
+        self.rows = [synapses_of(layer).rows() for layer in net.layers]
         self.n_logged = 0
         in_ticks = rule.time == "ticks"
         #: Times are whole numbers of 1 / scale in ticks, so that sums of them are exact.
@@ -204,7 +204,7 @@ def _first_arrivals(
     """Return the events at the weights: behind a pool the first of each window, in time order."""
     if layer.pool is None:
         return [(t, i, i) for t, i in fired]
-    cover = Pooling(layer).cover.tocsr()
+    cover = pooling_of(layer).cover.tocsr()
     events, taken = [], set()
     for t, source in fired:
         for i in cover.indices[cover.indptr[source] : cover.indptr[source + 1]].tolist():
