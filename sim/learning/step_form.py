@@ -14,7 +14,7 @@ from nmhw.sim.learning import membrane, spike_response
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.head import step_activity
 from nmhw.sim.learning.layer import LearningLayer, LearningNetwork
-from nmhw.sim.learning.synapses import Synapses, synapses_of
+from nmhw.sim.learning.synapses import Synapses, pooling_of, synapses_of
 from nmhw.sim.learning.thresholds import threshold_at
 
 Floats = NDArray[np.float64]
