@@ -1,4 +1,4 @@
-"""The published N-MNIST network (8,970 neurons, shared kernels) on two chips, both backends."""
+"""The published N-MNIST network (8,970 neurons, shared kernels) on three chips, both backends."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,8 @@ def events():
 
 
 @pytest.mark.parametrize(
-    ("chip", "profile"), [("spinnaker2", "spinnaker2"), ("loihi1-nahuku", "lava")]
+    ("chip", "profile"),
+    [("spinnaker2", "spinnaker2"), ("loihi1-nahuku", "lava"), ("speck2f", "sinabs")],
 )
 def test_maps_verifies_and_runs_bit_identically(model, events, chip, profile):
     network = nmhw.load(model, profile=profile)

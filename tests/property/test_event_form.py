@@ -267,3 +267,55 @@ def test_a_loop_that_never_rests_is_refused_and_a_damped_one_runs(backend: str) 
     # 20 leaves 15; every return adds 2 and takes 5: 12, 9, 6, 3, 0 and then 2 is below 5
     assert trace.layers.tolist() == [1, 2, 3, 4, 5, 6]
     assert trace.v[1] == 2
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_in_a_chain_any_order_that_keeps_each_queue_gives_the_same_events(seed: int) -> None:
+    """Cores as a pipeline: all inputs are there at once, and a random core works next."""
+    r = np.random.default_rng(seed)
+    shape, layers, counts = draw_case(seed)
+    for k, layer in enumerate(layers):
+        layer.cell["bias"] = 0
+        layer.reads = layer.reads[:1]
+        if layer.reads[0]["source"] != k - 1:
+            layers = layers[:k]
+            break
+    program = build_event_program(as_network(shape, layers))
+    trace = trace_events(program, {"in": SpikeEvents.from_dense(counts[None], shape)})
+    queues: list[deque[int]] = [deque() for _ in range(len(layers) + 1)]
+    queues[0].extend(index for _, index in entering_events(layers, counts))
+    cells = [np.zeros(np.prod(x.shape), np.int64) for x in layers]
+    made: list[list[int]] = [[] for _ in layers]
+    while any(queues[:-1]):
+        k = int(r.choice([k for k, q in enumerate(queues[:-1]) if q]))
+        fired = step_layer(layers[k], cells[k], queues[k].popleft())
+        made[k] += fired
+        queues[k + 1].extend(fired)
+    for k in range(len(layers)):
+        start = program.first[f"l{k}"]
+        here = (trace.node >= start) & (trace.node < start + cells[k].size)
+        assert (trace.node[here] - start).tolist() == made[k]
+        np.testing.assert_array_equal(trace.v[start : start + cells[k].size], cells[k])
+
+
+def step_layer(layer: Layer, v: np.ndarray, index: int) -> list[int]:
+    """Let one event update a layer whose membranes are ``v``; return the events it makes."""
+    read, cell = layer.reads[0], layer.cell
+    c, y, x = np.unravel_index(index, read["in"])
+    y, x = y // read["pool"], x // read["pool"]
+    if (y + 1) * read["pool"] > read["in"][1] or (x + 1) * read["pool"] > read["in"][2]:
+        return []
+    n, oh, ow = read["out"]
+    size, fired = read["weight"].shape[2], []
+    for at in range(n * oh * ow):
+        o, oy, ox = np.unravel_index(at, (n, oh, ow))
+        ky, kx = (p + read["pad"] - q * read["stride"] for p, q in ((y, oy), (x, ox)))
+        if not (0 <= ky < size and 0 <= kx < size):
+            continue
+        new = max(int(v[at]) + int(read["weight"][o, c, ky, kx]), cell["v_min"])
+        new = min(new, 2 ** (cell["bits"] - 1) - 1)
+        if new > cell["threshold"] or (new == cell["threshold"] and cell["compare"] == ">="):
+            new = new - cell["threshold"] if cell["reset"] == "subtract" else 0
+            fired.append(at)
+        v[at] = new
+    return fired
