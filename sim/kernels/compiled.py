@@ -29,11 +29,18 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck":
 INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-def source_stamp() -> str:
-    """Return a hash of the kernels' sources (where there are any) and of the index checks."""
+def source_stamp(*more: Path) -> str:
+    """Return a hash of the kernels' sources (where there are any) and of the index checks.
+
+    Parameters
+    ----------
+    *more : Path
+        Folders of kernels that use these.
+    """
     digest = hashlib.sha256(b"checked" if CHECK_BOUNDS else b"")
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in (Path(__file__).parent, *more):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -41,6 +41,8 @@ def borrow(context: Any, value: Any) -> Any:
             kinds: Any = kind
             stripped = [strip(target, builder, k, p) for k, p in zip(kinds, parts, strict=True)]
             return target.make_tuple(builder, kind, stripped)
+        if not isinstance(kind, types.Array):
+            return item
         array = target.make_array(kind)(target, builder, item)
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
         array.parent = cgutils.get_null_value(array.parent.type)
