@@ -50,7 +50,6 @@ def wire(net: LearningNetwork, frozen: tuple[str, ...] = ()) -> at.Wiring:
         row[at.L_LOOP] = -1 if loop is None or layer.is_recurrent else loop
         row[at.L_NEURONS] = n_neurons - layer.n_out if layer.is_recurrent else n_neurons
         row[at.L_IS_FROZEN] = layer.name in frozen
-        row[at.L_N_SYNAPSES] = layer.n_weights
         if layer.kind == "conv":
             pointers, target, tap = synapses_of(layer)
             rows.append(pointers + n_synapses)
@@ -58,7 +57,6 @@ def wire(net: LearningNetwork, frozen: tuple[str, ...] = ()) -> at.Wiring:
             taps.append(tap)
             n_rows += pointers.size
             n_synapses += target.size
-            row[at.L_N_SYNAPSES] = target.size
         if layer.pool is not None:
             pointers, cover = pool_of(layer)
             row[at.L_POOLS] = n_pools

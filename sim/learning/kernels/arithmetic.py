@@ -26,12 +26,13 @@ from nmhw.sim.learning.kernels.layout import (
 ERROR_BITS, POWER_BITS, SLOPE_BITS, CARRY_BITS = 16, 15, 12, 20
 #: Fraction bits of code changes and rounding words.
 FRACTION_BITS = 16
-#: exp(-n / 2**(2 * EXP_BITS - 4)) is a product of two tables of 2**EXP_BITS entries.
+#: exp of an exponent of 2 * EXP_BITS bits is the product of two tables of 2**EXP_BITS entries.
 EXP_BITS = 6
 
 
-def _by_arithmetic(stub: Any, in_floats: Any, in_integers: Any) -> None:
-    options = {"error_model": "numpy", "boundscheck": CHECK_BOUNDS, "nogil": True}
+def by_arithmetic(stub: Any, in_floats: Any, in_integers: Any) -> None:
+    """Give a function without a body its two forms."""
+    options: Any = {"error_model": "numpy", "boundscheck": CHECK_BOUNDS, "nogil": True}
 
     @overload(stub, strict=False, jit_options=options)
     def choose(*kinds):
@@ -115,28 +116,28 @@ def _no_change_float(x, a):
     return x
 
 
-_by_arithmetic(driven, _driven_float, _driven_integer)
-_by_arithmetic(threshold_of, _no_change_float, lambda stored, a: stored >> a.theta_bits)
-_by_arithmetic(
+by_arithmetic(driven, _driven_float, _driven_integer)
+by_arithmetic(threshold_of, _no_change_float, lambda stored, a: stored >> a.theta_bits)
+by_arithmetic(
     fires,
     lambda excess, a: excess >= 0.0,
     lambda excess, a: excess > 0 or (excess == 0 and not a.is_strict),
 )
-_by_arithmetic(
+by_arithmetic(
     is_near, lambda excess, a: abs(excess) < a.band, lambda excess, a: abs(excess) < a.band
 )
-_by_arithmetic(slope_at, _slope_float, _slope_integer)
-_by_arithmetic(
+by_arithmetic(slope_at, _slope_float, _slope_integer)
+by_arithmetic(
     entering,
     lambda slope, error, a: slope * error,
     lambda slope, error, a: half_up(slope * error, SLOPE_BITS),
 )
-_by_arithmetic(
+by_arithmetic(
     kept,
     lambda error, n_steps, a: error * a.powers[n_steps],
     lambda error, n_steps, a: half_up(error * a.powers[n_steps], POWER_BITS),
 )
-_by_arithmetic(
+by_arithmetic(
     carried, _no_change_float, lambda total, a: half_up(total * a.carry_factor, CARRY_BITS)
 )
 
@@ -187,7 +188,7 @@ def _errors_integer(scores, label, error, on, a):
     return p, n_on
 
 
-_by_arithmetic(output_errors, _errors_float, _errors_integer)
+by_arithmetic(output_errors, _errors_float, _errors_integer)
 
 
 @kernel
@@ -241,7 +242,7 @@ def _rewrite_integer(store, k, w, gradient, n, a):
     _write(store, k, w, (exact + word) >> FRACTION_BITS)
 
 
-_by_arithmetic(rewrite, _rewrite_float, _rewrite_integer)
+by_arithmetic(rewrite, _rewrite_float, _rewrite_integer)
 
 
 def moved_threshold(stored, law, gradient, n_spikes, n, n_steps, a):
@@ -265,4 +266,4 @@ def _moved_integer(stored, law, gradient, n_spikes, n, n_steps, a):
     return max(a.theta_floor, stored)
 
 
-_by_arithmetic(moved_threshold, _moved_float, _moved_integer)
+by_arithmetic(moved_threshold, _moved_float, _moved_integer)

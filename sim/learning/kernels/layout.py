@@ -11,12 +11,11 @@ L_ROWS = 6  # of a convolution: its first entry in Wiring.row_ptr
 L_POOLS = 7  # its first entry in Wiring.pool_ptr, or -1
 L_LOOP = 8  # layer whose sources are this layer's targets, or -1
 L_NEURONS = 9  # first neuron in arrays over all neurons
-L_IS_FROZEN, L_N_SYNAPSES = 10, 11
-N_LAYER_COLUMNS = 12
+L_IS_FROZEN = 10
+N_LAYER_COLUMNS = 11
 
 MASK_SPIKE, MASK_BAND, MASK_NONE = 0, 1, 2
 LAW_CONST, LAW_RAMP, LAW_HOMEOSTATIC, LAW_LEARNABLE = 0, 1, 2, 3
-COUNT_EVENTS, COUNT_GATED, COUNT_GATED_ONCE, COUNT_DENSE = 0, 1, 2, 3
 
 IS_SPIKE, IS_ADMITTED = 1, 2  # flags of a log entry
 
@@ -70,7 +69,6 @@ class Plan(NamedTuple):
     batch: int
     mask: int
     law: int
-    accounting: int
     head_spikes: bool
     is_stream: bool
     lowest: int  # first layer that is trained: errors go no further
@@ -79,9 +77,10 @@ class Plan(NamedTuple):
 class Outcome(NamedTuple):
     """What the kernels fill in."""
 
-    counts: Any  # (n_layers, n_operations) int64
+    counts: Any  # (n_layers, n_operations) int64: by events, without the store's
+    n_synops: Any  # (n_layers,) int64: of the samples that were learned from
     scores: Any  # (n_samples, n_classes): raw sums
-    totals: Any  # int64: correct, updated samples
+    totals: Any  # (3,) int64: correct samples, updated samples, input events
     fired: Any  # (n_neurons,) uint8: fired in some sample
     error_events: Any  # (n_neurons,) int64
 

@@ -145,6 +145,7 @@ def _run_population(wiring, room, weights, k, plan, theta, ramp, out, a):
     v[:] = 0
     at = room.log_first[k]
     for t in range(n_steps):
+        room.log_ptr[k, t] = at
         drive[:] = 0
         for event in range(room.event_ptr[k, t], room.event_ptr[k, t + 1]):
             i, c = np.int64(room.event_index[event]), np.int64(room.event_count[event])
@@ -156,10 +157,11 @@ def _run_population(wiring, room, weights, k, plan, theta, ramp, out, a):
                     room.n_synops[loop] += add_row(
                         wiring, wiring.layers[loop], i, np.int64(1), weights, drive
                     )
-        room.log_ptr[k, t] = at
         for j in range(n_out):
             v[j] = driven(v[j], drive[j], a)
-            limit = ramp[t] if plan.law == LAW_RAMP else threshold_of(theta[layer[L_NEURONS] + j], a)
+            limit = (
+                ramp[t] if plan.law == LAW_RAMP else threshold_of(theta[layer[L_NEURONS] + j], a)
+            )
             excess = v[j] - limit
             flag = 0
             if fires(excess, a):
@@ -167,9 +169,11 @@ def _run_population(wiring, room, weights, k, plan, theta, ramp, out, a):
                 v[j] = 0
                 room.n_spikes[layer[L_NEURONS] + j] += 1
                 out.counts[k, O_SPIKE] += 1
-            if plan.mask == MASK_NONE or (plan.mask == MASK_BAND and is_near(excess, a)):
-                flag |= IS_ADMITTED
-            elif plan.mask != MASK_BAND and flag:
+            if (
+                plan.mask == MASK_NONE
+                or (plan.mask == MASK_BAND and is_near(excess, a))
+                or (plan.mask != MASK_BAND and flag)
+            ):
                 flag |= IS_ADMITTED
             if flag:
                 room.log_neuron[at], room.log_excess[at], room.log_flag[at] = j, excess, flag

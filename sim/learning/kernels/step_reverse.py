@@ -199,7 +199,12 @@ def _learn_step(wiring, room, k, t, plan, trail, store, a):
     """Add the gradients of the events of a step; of the loop, those of the step before's spikes."""
     layer = wiring.layers[k]
     loop, n_out = layer[L_LOOP], layer[L_N_OUT]
-    dv, live, gradient, touched = trail.dv[:n_out], trail.live[:n_out], trail.gradient, trail.touched
+    dv, live, gradient, touched = (
+        trail.dv[:n_out],
+        trail.live[:n_out],
+        trail.gradient,
+        trail.touched,
+    )
     for event in range(room.event_ptr[k, t], room.event_ptr[k, t + 1]):
         i, c = np.int64(room.event_index[event]), np.int64(room.event_count[event])
         trail.tally[k, O_GRADIENT_MAC] += c * learn_row(
@@ -211,7 +216,18 @@ def _learn_step(wiring, room, k, t, plan, trail, store, a):
             if room.log_flag[entry] & IS_SPIKE:
                 i = np.int64(room.log_neuron[entry])
                 trail.tally[loop, O_GRADIENT_MAC] += learn_row(
-                    wiring, layer, loop, i, np.int64(1), dv, live, plan.is_stream, gradient, touched, store, a
+                    wiring,
+                    layer,
+                    loop,
+                    i,
+                    np.int64(1),
+                    dv,
+                    live,
+                    plan.is_stream,
+                    gradient,
+                    touched,
+                    store,
+                    a,
                 )
 
 

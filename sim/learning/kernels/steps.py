@@ -12,27 +12,10 @@ from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
 from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.learning.kernels.arithmetic import moved_threshold, output_errors
 from nmhw.sim.learning.kernels.layout import (
-    COUNT_DENSE,
-    COUNT_EVENTS,
-    COUNT_GATED_ONCE,
-    IS_SPIKE,
-    L_IS_FROZEN,
-    L_LOOP,
-    L_N_OUT,
-    L_N_SOURCE,
-    L_N_SYNAPSES,
     LAW_HOMEOSTATIC,
     MASK_NONE,
-    O_ERROR_EVENT,
     O_EXPONENTIAL,
-    O_GRADIENT_ADD,
-    O_GRADIENT_MAC,
-    O_HISTORY,
     O_LOG,
-    O_PACKET,
-    O_PROPAGATION,
-    O_SURROGATE,
-    O_TRANSPOSED,
 )
 from nmhw.sim.learning.kernels.step_forward import make_room, run_forward
 from nmhw.sim.learning.kernels.step_reverse import make_trail, run_reverse
@@ -44,63 +27,12 @@ STAMP = source_stamp(Path(__file__).parent)
 @kernel
 def _count_log(packed, sample, wiring, room, plan, out):
     """Count what is kept for the reverse walk."""
-    n_steps = plan.n_steps
-    counts = out.counts
-    if plan.accounting == COUNT_DENSE:
-        counts[0, O_HISTORY] += n_steps * -(-wiring.layers[0, L_N_SOURCE] // 32)
-    else:
-        for event in range(packed.pointers[sample], packed.pointers[sample + 1]):
-            counts[0, O_LOG] += packed.value[event]
+    for event in range(packed.pointers[sample], packed.pointers[sample + 1]):
+        out.totals[2] += packed.value[event]
     n = len(wiring.feedforward)
     for q in range(n if plan.head_spikes else n - 1):
         k = wiring.feedforward[q]
-        n_out = wiring.layers[k, L_N_OUT]
-        if plan.accounting == COUNT_EVENTS:
-            counts[k, O_LOG] += room.log_ptr[k, n_steps] - room.log_ptr[k, 0]
-            continue
-        counts[k, O_HISTORY] += n_steps * n_out
-        if plan.accounting == COUNT_DENSE:
-            counts[k, O_HISTORY] += n_steps * -(-n_out // 32)
-            continue
-        for entry in range(room.log_ptr[k, 0], room.log_ptr[k, n_steps]):
-            counts[k, O_LOG] += room.log_flag[entry] & IS_SPIKE
-
-
-@kernel
-def _count_clocked(wiring, room, plan, k, is_loop, is_head, out):
-    """Count a layer's reverse pass on a machine that walks every step."""
-    layer, row = wiring.layers[k], out.counts[k]
-    steps = plan.n_steps - 1 if is_loop else plan.n_steps
-    every = 1 if is_head and plan.accounting == COUNT_GATED_ONCE else steps
-    if not is_loop:
-        row[O_ERROR_EVENT] += every * layer[L_N_OUT]
-        if not is_head:
-            row[O_SURROGATE] += steps * layer[L_N_OUT]
-    if not layer[L_IS_FROZEN]:
-        if plan.accounting == COUNT_DENSE:
-            row[O_GRADIENT_MAC] += steps * layer[L_N_SYNAPSES]
-        else:
-            row[O_GRADIENT_ADD] += room.n_synops[k]
-    if k > plan.lowest:
-        row[O_PROPAGATION] += every * layer[L_N_SYNAPSES]
-        row[O_TRANSPOSED] += every * layer[L_N_SYNAPSES]
-        row[O_PACKET] += every * layer[L_N_SOURCE]
-
-
-@kernel
-def _count_reverse(wiring, room, plan, trail, out):
-    if plan.accounting == COUNT_EVENTS:
-        out.counts[:] += trail.tally
-        return
-    last = len(wiring.feedforward) - 1
-    for q in range(last, -1, -1):
-        k = wiring.feedforward[q]
-        _count_clocked(wiring, room, plan, k, False, q == last and not plan.head_spikes, out)
-        loop = wiring.layers[k, L_LOOP]
-        if loop >= 0:
-            _count_clocked(wiring, room, plan, loop, True, False, out)
-        if k <= plan.lowest:
-            break
+        out.counts[k, O_LOG] += room.log_ptr[k, plan.n_steps] - room.log_ptr[k, 0]
 
 
 @kernel
@@ -150,7 +82,8 @@ def _close_over_run_steps(stamp: str) -> Any:
                 n_learned += 1
                 out.totals[1] += 1
                 run_reverse(wiring, room, weights, plan, trail, store, out, a)
-                _count_reverse(wiring, room, plan, trail, out)
+                out.counts[:] += trail.tally
+                out.n_synops[:] += room.n_synops
             n_waiting += 1
             if n_waiting < plan.batch and n + 1 < order.size:
                 continue
