@@ -28,9 +28,10 @@ def find_impossible(wiring: Wiring, chip: ChipSpec) -> list[str]:
 
 
 def _explain_delays(wiring: Wiring, chip: ChipSpec) -> Iterator[str]:
-    least = chip.arithmetic.hop_steps
-    most = least + chip.arithmetic.max_extra_delay_steps
+    inputs = {port.name for port in wiring.network.inputs}
     for p in wiring.network.projections:
+        least = chip.arithmetic.input_hop if p.source in inputs else chip.arithmetic.hop_steps
+        most = least + chip.arithmetic.max_extra_delay_steps
         if not least <= p.delay_steps <= most:
             yield (
                 f"{p.target!r} does not fit on {chip.name}: a delay of {p.delay_steps} steps in "

@@ -85,13 +85,16 @@ def _check_slices(quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping)
 
 
 def _check_delays(quantized: QuantizedNetwork, chip: ChipSpec) -> list[str]:
-    least = chip.arithmetic.hop_steps
-    most = least + chip.arithmetic.max_extra_delay_steps
-    return [
-        f"{p.name!r}: a delay of {p.delay_steps} steps, {chip.name} allows {least} to {most}"
-        for p in quantized.projections
-        if not least <= p.delay_steps <= most
-    ]
+    found, inputs = [], {port.name for port in quantized.inputs}
+    for p in quantized.projections:
+        least = chip.arithmetic.input_hop if p.source in inputs else chip.arithmetic.hop_steps
+        most = least + chip.arithmetic.max_extra_delay_steps
+        if not least <= p.delay_steps <= most:
+            found.append(
+                f"{p.name!r}: a delay of {p.delay_steps} steps, {chip.name} allows {least} to "
+                f"{most}"
+            )
+    return found
 
 
 def _check_budgets(chip: ChipSpec, mapping: Mapping, counts: Recount) -> list[str]:

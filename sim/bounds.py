@@ -63,7 +63,12 @@ def most_spikes(population: QuantizedPopulation, input_bound: int) -> int:
     spec, threshold = population.spec, population.threshold
     if not spec.is_spiking or spec.max_spikes_per_step == 1:
         return 1
-    follows = spec.state == "int" and not spec.has_current and not spec.reset_delay
+    follows = (
+        spec.summation == "exact"
+        and spec.state == "int"
+        and not spec.has_current
+        and not spec.reset_delay
+    )
     follows &= spec.reset in ("zero", "subtract") and spec.v_overflow == "saturate"
     follows &= spec.u_overflow == "saturate" and bool(threshold.size)
     follows &= spec.v_decay != "converge"  # which may lead away from 0

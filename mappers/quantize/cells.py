@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
 from nmhw.mappers.quantize.contract import CellForm, Ledger
+from nmhw.mappers.quantize.grid import choose_decay
 from nmhw.values.discrete import FloatCell
 from nmhw.values.network import Network, Population
 from nmhw.values.profile import Profile
@@ -105,6 +106,20 @@ def membrane_cell(
             offered="no current",
         )
         gain, has_current, u_keep = gain / (1 - u_keep), False, np.zeros_like(gain)
+    if arithmetic.summation == "saturating":
+        if not has_current:
+            ledger.refuse(
+                "no_current",
+                population.name,
+                "passes every input through a synaptic current that lasts",
+                wanted=f"{population.model.kind} without one",
+                offered="a current with tau_syn > dt",
+                hint="a CubaLIF with tau_syn of a few dt",
+            )
+            has_current, u_keep = True, np.full_like(gain, 0.5)
+            gain = gain * (1 - u_keep)  # the same charge in all
+        code = choose_decay(arithmetic, u_keep, "u", form.integrator)
+        gain = gain / code.keep  # the chip adds before the decay: a (u + w x) = a u + (a w) x
     u_bias, v_bias = place_bias(population, gain * bias, cell.drive, u_keep, has_current, ledger)
     if cell.is_spiking and np.any(cell.threshold < 0):
         raise UnsupportedError(

@@ -29,7 +29,7 @@ Compare = Literal[">", ">="]
 ALLOWABLE: dict[str, str] = {
     "reset": "the chip's own reset is used",
     "reset_delay": "the reset acts before the decay of the step that follows the spike",
-    "multi_spike": "a neuron fires at most as often per step as the chip can",
+    "multi_spike": "a neuron fires as often per step as the chip lets it",
     "overshoot_rule": "the comparison uses the membrane as it is",
     "lower_bound": "the membrane has no lower bound but the state's width",
     "hop_steps": "loops get longer: every hop takes the chip's step",
@@ -38,6 +38,7 @@ ALLOWABLE: dict[str, str] = {
     "bias": "constant drive enters where the chip has a bias, at its steady-state value",
     "v0": "the membrane starts at 0",
     "current": "the synaptic current is left out: its charge arrives in one step",
+    "no_current": "the input arrives through the shortest synaptic current, over several steps",
 }
 
 
@@ -96,7 +97,8 @@ class CellForm:
 
     ``shifts_reset``: v is counted from v_reset, so that the chip's reset to zero does. ``nudge``:
     LSBs by which the threshold moves because the chip compares the other way. ``is_late_reset``:
-    two compartments subtract the threshold one step later (``late_reset.py``).
+    two compartments subtract the threshold one step later (``late_reset.py``). ``integrator``: how
+    the profile made decays of time constants.
     """
 
     reset: Reset
@@ -106,12 +108,20 @@ class CellForm:
     shifts_reset: bool
     has_lower_bound: bool
     is_late_reset: bool = False
+    integrator: Literal["euler", "exponential"] = "euler"
 
 
 def agree_on_form(
-    population: Population, cell: FloatCell, profile: Profile, ledger: Ledger
+    population: Population,
+    cell: FloatCell,
+    profile: Profile,
+    ledger: Ledger,
+    *,
+    is_output: bool = False,
 ) -> CellForm:
     """Return the forms a population uses on the chip.
+
+    ``is_output``: its spikes are the network's, which some chips limit further.
 
     Raises
     ------
@@ -153,10 +163,11 @@ def agree_on_form(
         reset="zero" if reset == "shifted" else reset,
         compare=compare,
         nudge=nudge,
-        max_spikes=_max_spikes(population, profile, ledger),
+        max_spikes=_max_spikes(population, profile, ledger, is_output=is_output),
         shifts_reset=reset == "shifted",
         has_lower_bound=_lower_bound(population, cell, ledger),
         is_late_reset=is_late_reset,
+        integrator=profile.integrator,
     )
 
 
@@ -286,10 +297,32 @@ def _check_reset_time(
     )
 
 
-def _max_spikes(population: Population, profile: Profile, ledger: Ledger) -> int:
-    limit = ledger.chip.arithmetic.max_spikes_per_step
+def _max_spikes(
+    population: Population, profile: Profile, ledger: Ledger, *, is_output: bool
+) -> int:
+    arithmetic = ledger.chip.arithmetic
+    limit = arithmetic.max_spikes_per_step
+    if is_output and arithmetic.max_output_spikes_per_step is not None:
+        limit = arithmetic.max_output_spikes_per_step
+        if profile.multi_spike and profile.reset == "subtract":
+            text = (
+                f"output neurons make at most {limit} spike per step; what is above the threshold "
+                "stays in the membrane for the next steps (the profile knows no limit)"
+            )
+            ledger.note("multi-spike", population.name, text)
+            return limit
     if not profile.multi_spike:
-        return 1
+        if not arithmetic.always_multi_spike or limit == 1:
+            return 1
+        ledger.refuse(
+            "multi_spike",
+            population.name,
+            "fires once for every threshold that the membrane has passed",
+            wanted="False",
+            offered=f"up to {limit} spikes per step",
+            hint="multi_spike=True in the profile",
+        )
+        return limit
     if limit == 1:
         ledger.refuse(
             "multi_spike",

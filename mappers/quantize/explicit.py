@@ -7,7 +7,9 @@
 | threshold | mantissa; the threshold is mantissa << threshold_shift of the chip (vth on Loihi) |
 | v_decay, u_decay | decay registers dv, du: keep = 2^decay_bits - d (du: - the chip's offset) |
 | v_keep, u_keep | the factor out of 2^decay_bits itself |
-| v_shift, u_shift | x - (x >> k) |
+| v_shift, u_shift | x - (x >> k), with the linear tail where the chip has it |
+| u2_shift | the same of the second synaptic current, which only this field makes |
+| alias | neuron of the population that repeats this one's spikes as its own, -1 = none |
 | v_leak | what is subtracted per step, toward 0 |
 | v_min | negative threshold, where the chip has one |
 | bias_mantissa, bias_exponent | bias on the membrane: mantissa << exponent |
@@ -21,6 +23,7 @@
 | weight | mantissa: one for all synapses, or an array (see below) |
 | exponent | left shift of the summed weights |
 | bits, sign_mode | of the stored weights (default: full width; a mode that holds them) |
+| synapse | 0, or 1 for the second synaptic current of the target |
 
 An array of weights has the shape of NIR: (out, in) for matrices, (out, in / groups, h, w) for
 kernels; sparse weights come as a scipy matrix (source, target) or in its row order.
@@ -46,9 +49,9 @@ Ints = NDArray[np.int64]
 POPULATION_FIELDS = (
     "threshold", "v_decay", "u_decay", "v_keep", "u_keep", "v_shift", "u_shift", "v_leak",
     "bias_mantissa", "bias_exponent", "current_bias_mantissa", "current_bias_exponent",
-    "v_reset", "v0", "v_min", "refractory_steps", "scale",
+    "v_reset", "v0", "v_min", "refractory_steps", "scale", "u2_shift", "alias",
 )  # fmt: skip
-PROJECTION_FIELDS = ("weight", "exponent", "bits", "sign_mode")
+PROJECTION_FIELDS = ("weight", "exponent", "bits", "sign_mode", "synapse")
 
 
 def as_explicit(explicit: Any) -> dict[str, Explicit]:

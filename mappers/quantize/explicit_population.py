@@ -36,7 +36,8 @@ def explicit_registers(part: Part, automatic: Registers, chip: ChipSpec) -> Regi
     threshold = None
     if "threshold" in given:
         top = (1 << arithmetic.threshold_bits) - 1
-        mantissa = whole_numbers(part.name, "threshold", given["threshold"], n, 0, top)
+        least = int(arithmetic.always_multi_spike)
+        mantissa = whole_numbers(part.name, "threshold", given["threshold"], n, least, top)
         threshold = mantissa << arithmetic.threshold_shift
     elif part.is_literal and part.cell.is_spiking:
         threshold = _on_lattice(part, part.cell.threshold, arithmetic)
@@ -138,6 +139,10 @@ def _replace(part: Part, registers: Registers, arithmetic: ArithmeticSpec) -> Re
         if arithmetic.negative_threshold == "none":
             raise UsageError("the chip has no negative threshold", where=f"{part.name}: v_min")
         changes["v_min"] = whole_numbers(part.name, "v_min", given["v_min"], n, -top, 0)
+    if "alias" in given:
+        changes["alias"] = _alias(part, arithmetic)
+    if "u2_shift" in given:
+        changes["u2"] = _second_decay(part, arithmetic)
     if "refractory_steps" in given:
         most = arithmetic.refractory_max_steps
         steps = whole_numbers(part.name, "refractory_steps", given["refractory_steps"], n, 0, most)
@@ -151,6 +156,23 @@ def _replace(part: Part, registers: Registers, arithmetic: ArithmeticSpec) -> Re
     return changed
 
 
+def _alias(part: Part, arithmetic: ArithmeticSpec) -> Ints:
+    if not arithmetic.has_aliases:
+        raise UsageError("the chip has no aliases", where=f"{part.name}: alias")
+    n = part.cell.size
+    return whole_numbers(part.name, "alias", part.explicit["alias"], n, -1, n - 1)
+
+
+def _second_decay(part: Part, arithmetic: ArithmeticSpec) -> DecayCode:
+    if arithmetic.n_currents < 2:
+        raise UsageError("the chip has one synaptic current", where=f"{part.name}: u2_shift")
+    low, high = arithmetic.decay_shifts
+    code = whole_numbers(
+        part.name, "u2_shift", part.explicit["u2_shift"], part.cell.size, low, high
+    )
+    return DecayCode("shift-tail", code, 1 - np.exp2(-code.astype(np.float64)))
+
+
 def _decay(part: Part, state: Literal["u", "v"], arithmetic: ArithmeticSpec) -> DecayCode | None:
     given, n, bits = part.explicit, part.cell.size, arithmetic.decay_bits
     fields = [f"{state}_{f}" for f in ("decay", "keep", "shift", "leak")]
@@ -161,17 +183,17 @@ def _decay(part: Part, state: Literal["u", "v"], arithmetic: ArithmeticSpec) -> 
     where = f"{part.name}: {field}"
     if len(fields) > 1:
         raise UsageError("give one of them", got=" and ".join(fields), where=part.name)
-    kind: Literal["mulshift", "shift", "subtract", "converge"] = "mulshift"
+    kind: Literal["mulshift", "shift", "shift-tail", "subtract", "converge"] = "mulshift"
     if field.endswith("shift"):
-        kind = "shift"
+        kind = "shift-tail" if "shift-tail" in arithmetic.decays else "shift"
     elif field.endswith("leak"):
         kind = "converge" if "converge" in arithmetic.decays else "subtract"
     if kind not in arithmetic.decays:
         raise UsageError(
             f"the chip has no {kind} decay", limit=", ".join(arithmetic.decays), where=where
         )
-    if kind == "shift":
-        code = whole_numbers(part.name, field, given[field], n, 1, 62)
+    if kind in ("shift", "shift-tail"):
+        code = whole_numbers(part.name, field, given[field], n, *arithmetic.decay_shifts)
         keep = 1 - np.exp2(-code.astype(np.float64))
     elif kind in ("subtract", "converge"):
         code = whole_numbers(part.name, field, given[field], n, 0, (1 << arithmetic.leak_bits) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -49,9 +50,16 @@ def explicit_weights(
     unit = 1.0 if part.is_literal else 2.0 ** -(arithmetic.input_shift + exponent)
     gain = np.ones(part.cell.size) if part.is_literal else part.cell.gain
     per_unit = registers.scale * gain * unit / (1 << packed)
-    return build_projection(
+    built = build_projection(
         projection, stored, exponent + packed, delay_steps, grid, compact(per_unit)
     )
+    synapse = int(whole_numbers(projection.name, "synapse", entry.get("synapse", 0), 1, 0, 1)[0])
+    if synapse and registers.u2 is None:
+        raise UsageError(
+            "the target has no second synaptic current", got=f"synapse {synapse}",
+            where=projection.name, hint=f"u2_shift of {projection.target}",
+        )  # fmt: skip
+    return replace(built, synapse=1) if synapse else built
 
 
 def _pick_grid(name: str, weights: Ints, entry: Explicit, arithmetic: ArithmeticSpec) -> WeightGrid:

@@ -184,11 +184,17 @@ class DecayCode:
     keep: Floats
 
 
-def choose_decay(arithmetic: ArithmeticSpec, keep: Floats, state: Literal["u", "v"]) -> DecayCode:
+def choose_decay(
+    arithmetic: ArithmeticSpec,
+    keep: Floats,
+    state: Literal["u", "v"],
+    integrator: Literal["euler", "exponential"] = "euler",
+) -> DecayCode:
     """Return the chip's decay next to ``keep`` (n,), the fraction that stays per step.
 
     Order: none, clear, a shift where it is exact, multiply and shift, the next shift. A leak that
-    is not 0 keeps at least the smallest leak of the register.
+    is not 0 keeps at least the smallest leak of the register. "shift-tail" takes round(log2(tau /
+    dt)), where ``integrator`` says what time constant tau belongs to ``keep``.
 
     Raises
     ------
@@ -196,6 +202,8 @@ def choose_decay(arithmetic: ArithmeticSpec, keep: Floats, state: Literal["u", "
         When the chip has none of these for the value.
     """
     has, bits = arithmetic.decays, arithmetic.decay_bits
+    if "shift-tail" in has:
+        return _choose_tail(arithmetic, keep, state, integrator)
     zeros = np.zeros(keep.shape, np.int64)
     if np.all(keep == 1) and "none" in has:
         return DecayCode("none", zeros, keep)
@@ -223,6 +231,26 @@ def choose_decay(arithmetic: ArithmeticSpec, keep: Floats, state: Literal["u", "
         limit=", ".join(has),
         rule="quantize.decay",
     )
+
+
+def _choose_tail(
+    arithmetic: ArithmeticSpec, keep: Floats, state: str, integrator: str
+) -> DecayCode:
+    """Return the shift next to log2(tau / dt); a tau of at most dt, or none, does not exist."""
+    with np.errstate(divide="ignore"):
+        ratio = 1 / (1 - keep) if integrator == "euler" else -1 / np.log(keep)
+    if np.any(keep <= 0) or np.any(keep >= 1) or np.any(ratio <= 1):
+        worst = float(ratio[np.argmin(ratio)] if np.any(ratio <= 1) else ratio.max())
+        raise UnsupportedError(
+            f"no decay of {state} holds this time constant",
+            got=f"tau / dt = {worst:.6g}",
+            limit="tau > dt, and a leak",
+            hint="a smaller dt" if worst <= 1 else "a leaky neuron (LIF, CubaLIF)",
+            rule="quantize.decay",
+        )
+    low, high = arithmetic.decay_shifts
+    shift = np.clip(np.rint(np.log2(ratio)), low, high).astype(np.int64)
+    return DecayCode("shift-tail", shift, 1 - np.exp2(-shift.astype(np.float64)))
 
 
 def choose_leak(

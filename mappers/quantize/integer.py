@@ -72,7 +72,9 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     )
     automatic, choice = automatic_registers(part, incoming, ledger)
     registers = explicit_registers(part, automatic, ledger.chip)
-    exponents = choice.exponents
+    exponents = tuple(
+        part.exponents.get(p.name, e) for p, e in zip(gained, choice.exponents, strict=True)
+    )
     if registers is not automatic:
         exponents = fit_exponents(registers.scale, incoming, 0, arithmetic)
     if arithmetic.weight_coding == "axons" and exponents:  # a neuron has one weight per axon type
@@ -139,7 +141,10 @@ def automatic_registers(
     registers = registers_at_scale(cell, choice.scale, choice.threshold, arithmetic)
     if registers.n_clipped_biases:
         ledger.note("bias", part.name, f"{registers.n_clipped_biases} biases were clipped")
-    return nudge_threshold(registers, cell, arithmetic), choice
+    registers = nudge_threshold(registers, cell, arithmetic)
+    if arithmetic.always_multi_spike:  # a threshold of 0 would be passed without end
+        registers = replace(registers, threshold=np.maximum(registers.threshold, 1))
+    return registers, choice
 
 
 def quantize_weights(
@@ -201,6 +206,7 @@ def build_population(
         max_spikes_per_step=form.max_spikes,
         sum_bits=arithmetic.sum_bits if cell.is_spiking else 0,
         lower="reset" if arithmetic.negative_threshold == "reset" else "saturate",
+        summation=arithmetic.summation,
     )
     return QuantizedPopulation(
         name=part.name,
@@ -218,6 +224,8 @@ def build_population(
         depth=part.depth,
         v_min=r.v_min,
         refractory_steps=r.refractory_steps,
+        u2_keep=None if r.u2 is None else r.u2.code,
+        alias=r.alias,
         n_compartments=N_COMPARTMENTS if form.is_late_reset else 1,
     )
 

@@ -42,6 +42,7 @@ class Part:
     explicit_weights : given integers by projection name
     is_literal : bool
         The network's own numbers are the integers (``make_explicit``).
+    exponents : left shifts that other populations decide, by projection name
     taken_names : names of the whole network's projections
     spikes : most spikes per step of each projection's sources
     """
@@ -57,6 +58,7 @@ class Part:
     explicit: Explicit = field(default_factory=dict)
     explicit_weights: Mapping[str, Explicit] = field(default_factory=dict)
     is_literal: bool = False
+    exponents: Mapping[str, int] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
     spikes: tuple[int, ...] = ()
 

@@ -247,7 +247,9 @@ def _part(
     explicit: Mapping[str, Explicit],
 ) -> Part:
     cell = cells[population.name]
-    form = agree_on_form(population, cell, profile, ledger)
+    outputs = {name for port in network.outputs for name in port.sources}
+    is_output = population.name in outputs
+    form = agree_on_form(population, cell, profile, ledger, is_output=is_output)
     bias = summed_bias(network, population)
     if any(p.is_bias for p in incoming):
         bias = np.zeros(population.size)

@@ -37,6 +37,8 @@ class Registers:
     v_min: Ints | None
     refractory_steps: Ints | None = None
     n_clipped_biases: int = 0
+    u2: DecayCode | None = None
+    alias: Ints | None = None
 
 
 def registers_at_scale(
@@ -56,14 +58,15 @@ def registers_at_scale(
     """
     u = DecayCode("clear", np.zeros(cell.size, np.int64), np.zeros(cell.size))
     if cell.has_current:
-        u = choose_decay(arithmetic, cell.u_keep, "u")
+        u = choose_decay(arithmetic, cell.u_keep, "u", cell.form.integrator)
     v_bias, clipped = legal_biases(arithmetic, scale * cell.v_bias)
     u_bias, clipped_u = legal_biases(arithmetic, scale * cell.u_bias)
     lowest = arithmetic.lowest_v
     has_bound = lowest is not None or bool(np.any(np.isfinite(cell.v_min)))
     floor = -(1 << (arithmetic.v_bits - 1)) + 1 if lowest is None else lowest
     leak = constant_leak(arithmetic, cell)
-    v = choose_decay(arithmetic, np.ones(cell.size) if leak else cell.v_keep, "v")
+    kept = np.ones(cell.size) if leak else cell.v_keep
+    v = choose_decay(arithmetic, kept, "v", cell.form.integrator)
     if leak is not None:
         kind: Literal["subtract", "converge"] = "converge" if leak == "converge" else "subtract"
         v = choose_leak(arithmetic, cell.v_keep, threshold, kind)

@@ -81,25 +81,27 @@ def retime(
         for p in network.projections
     }
     bound = network if bias is None else bias.connect(network)
+    inputs = {port.name for port in network.inputs}
+    hops = {p.name: arithmetic.input_hop if p.source in inputs else hop for p in bound.projections}
     need |= {} if bias is None else bias.needs()
-    shift = _solve(bound, need, hop, None)
+    shift = _solve(bound, need, hops, None)
     if shift is None:
         _refuse_loop(network, need, hop, profile, ledger)
         for p in network.projections:
             if is_recurrent(network, p):
                 need[p.name] = max(need[p.name], hop)
-        shift = _solve(bound, need, hop, None)
+        shift = _solve(bound, need, hops, None)
     if shift is None:  # pragma: no cover - without loops there is always a solution
         raise AssertionError("no order of an acyclic network")
     least = shift
-    extra = _extra(bound, need, shift, hop)
+    extra = _extra(bound, need, shift, hops)
     if any(e > spare for e in extra.values()):
-        shift = _solve(bound, need, hop, spare) or least
-        extra = _extra(bound, need, shift, hop)
-        if shift is least and bias is not None and _solve(network, need, hop, spare) is not None:
+        shift = _solve(bound, need, hops, spare) or least
+        extra = _extra(bound, need, shift, hops)
+        if shift is least and bias is not None and _solve(network, need, hops, spare) is not None:
             _refuse_bias(bias, extra, spare, ledger)
         if shift is least:
-            _refuse_delay(network, need, shift, hop, spare, ledger)
+            _refuse_delay(network, need, shift, hops, spare, ledger)
             extra = {name: min(e, spare) for name, e in extra.items()}
     base = depths(network, given)
     depth = {
@@ -107,7 +109,7 @@ def retime(
         for p in network.populations
     }
     _note_shift(network, shift, depth, ledger, bias.targets if bias is not None else ())
-    delays = {name: hop + e for name, e in extra.items()}
+    delays = {name: hops[name] + e for name, e in extra.items()}
     return Timing(delays, depth, shift, reset_delay, output_delay(network, depth))
 
 
@@ -121,7 +123,7 @@ def _has_timeless_loop(network: Network, delays: Mapping[str, int]) -> bool:
 
 
 def _solve(
-    network: Network, need: Mapping[str, int], hop: int, spare: int | None
+    network: Network, need: Mapping[str, int], hops: Mapping[str, int], spare: int | None
 ) -> dict[str, int] | None:
     """Return the least shifts (inputs 0, populations >= 0), or None if there are none."""
     inputs = {i.name for i in network.inputs}
@@ -129,12 +131,12 @@ def _solve(
     for _ in range(len(shift) + 1):
         changed = False
         for p in network.projections:
-            lower = shift[p.source] + hop - need[p.name]
+            lower = shift[p.source] + hops[p.name] - need[p.name]
             if lower > shift[p.target]:
                 shift[p.target], changed = lower, True
             if spare is None:
                 continue
-            upper = shift[p.target] + need[p.name] - hop - spare
+            upper = shift[p.target] + need[p.name] - hops[p.name] - spare
             if upper > shift[p.source]:
                 shift[p.source], changed = upper, True
         if any(shift[name] > 0 for name in inputs):
@@ -145,10 +147,11 @@ def _solve(
 
 
 def _extra(
-    network: Network, need: Mapping[str, int], shift: Mapping[str, int], hop: int
+    network: Network, need: Mapping[str, int], shift: Mapping[str, int], hops: Mapping[str, int]
 ) -> dict[str, int]:
     return {
-        p.name: need[p.name] + shift[p.target] - shift[p.source] - hop for p in network.projections
+        p.name: need[p.name] + shift[p.target] - shift[p.source] - hops[p.name]
+        for p in network.projections
     }
 
 
@@ -193,23 +196,24 @@ def _refuse_delay(
     network: Network,
     need: Mapping[str, int],
     shift: Mapping[str, int],
-    hop: int,
+    hops: Mapping[str, int],
     spare: int,
     ledger: Ledger,
 ) -> None:
     for p in network.projections:
+        hop = hops[p.name]
         extra = need[p.name] + shift[p.target] - shift[p.source] - hop
         if extra <= spare:
             continue
         other = max(
             (q for q in network.incoming(p.target) if q is not p),
-            key=lambda q: shift[q.source] + hop,
+            key=lambda q: shift[q.source] + hops[q.name],
             default=None,
         )
         longest = shift[p.target] + need[p.name]
         paths = f"{shift[p.source] + hop} steps through {p.source}"
         if other is not None and need[p.name] <= hop:
-            paths += f", {shift[other.source] + hop} through {other.source}"
+            paths += f", {shift[other.source] + hops[other.name]} through {other.source}"
         else:
             paths += f", where the network asks for {longest}"
         amount = "too little" if spare else "no"

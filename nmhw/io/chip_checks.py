@@ -38,6 +38,7 @@ RULE_PARAMETERS: Mapping[str, Mapping[str, type]] = {
 #: Parameters that a rule of a kind may state on top.
 OPTIONAL_PARAMETERS: Mapping[str, Mapping[str, type]] = {
     "layer-sizes": {"inputs": int, "input_targets": int, "output_sources": int},
+    "pooled-fan-out": {"recurrent_of": int},
     "layer-form": {
         "strides": list,
         "pools": list,
@@ -195,7 +196,7 @@ def _check_arithmetic(document: Table) -> Iterator[Problem]:
     if not low <= 0 <= high or low == high:
         reason = f"weight_min {low} and weight_max {high} must enclose 0"
         yield Problem(("arithmetic", "weight_min"), reason, low, None, "chip.weight-range")
-    for name in ("weight_exponent", "bias_exponent"):
+    for name in ("weight_exponent", "bias_exponent", "decay_shifts"):
         pair = spec.get(name)
         if pair is not None and pair[0] > pair[1]:
             reason = "must be [smallest, largest]"
@@ -206,6 +207,7 @@ def _check_arithmetic(document: Table) -> Iterator[Problem]:
             "float",
             "mulshift",
             "shift",
+            "shift-tail",
             "subtract",
         ):
             reason = f"a decay that {state} states do not have"

@@ -132,11 +132,22 @@ class ArithmeticModel(Table):
     u_bits: Bits = 32
     v_bits: Bits = 32
     sum_bits: Annotated[int, Field(ge=0, le=64)] = 0
-    u_overflow: Literal["wrap", "saturate"] = "saturate"
-    v_overflow: Literal["wrap", "saturate"] = "saturate"
+    u_overflow: Literal["wrap", "saturate", "saturate-full"] = "saturate"
+    v_overflow: Literal["wrap", "saturate", "saturate-full"] = "saturate"
+    summation: Literal["exact", "saturating"] = "exact"
     input_shift: Annotated[int, Field(ge=0, le=31)] = 0
     decays: list[
-        Literal["none", "clear", "mulshift", "shift", "subtract", "converge", "constant", "float"]
+        Literal[
+            "none",
+            "clear",
+            "mulshift",
+            "shift",
+            "shift-tail",
+            "subtract",
+            "converge",
+            "constant",
+            "float",
+        ]
     ] = [
         "none",
         "clear",
@@ -144,6 +155,7 @@ class ArithmeticModel(Table):
         "shift",
     ]
     decay_bits: Annotated[int, Field(ge=1, le=31)] = 12
+    decay_shifts: Pair = [1, 62]
     u_decay_offset: Natural = 0
     rounding: Literal["toward-zero", "floor"] = "toward-zero"
     leak_bits: Annotated[int, Field(ge=1, le=31)] = 7
@@ -159,6 +171,9 @@ class ArithmeticModel(Table):
     ]
     reset_delays: Annotated[list[Literal[0, 1]], Field(min_length=1)] = [0]
     max_spikes_per_step: Positive = 1
+    max_output_spikes_per_step: Positive | None = None
+    always_multi_spike: bool = False
+    max_input_events: Positive | None = None
     weight_bits: Widths = [8]
     weight_min: int = -127
     weight_max: int = 127
@@ -169,6 +184,7 @@ class ArithmeticModel(Table):
     ] = ["mixed"]
     weight_rounding: Literal["nearest", "truncate"] = "nearest"
     weight_exponent: Pair = [0, 0]
+    weight_exponent_scope: Literal["projection", "matrix"] = "projection"
     threshold_bits: Bits = 31
     threshold_shift: Natural = 0
     threshold_scope: Literal["neuron", "profiles", "layer"] = "neuron"
@@ -177,8 +193,11 @@ class ArithmeticModel(Table):
     bias_bits: Bits = 32
     bias_exponent: Pair = [0, 0]
     hop_steps: Literal[0, 1] = 1
+    input_hop_steps: Literal[0, 1] | None = None
     max_extra_delay_steps: Natural = 0
     has_current: bool = True
+    n_currents: Literal[1, 2] = 1
+    has_aliases: bool = False
     initial_v: bool = False
     refractory_max_steps: Natural = 0
     max_compartments: Positive = 1

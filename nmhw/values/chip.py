@@ -19,6 +19,7 @@ from nmhw.values.figure import (
     LawSpec,
     SyncSpec,
 )
+from nmhw.values.quantized import Overflow
 
 __all__ = [
     "EVENT_KINDS",
@@ -139,10 +140,15 @@ class ArithmeticSpec:
     state : "int" | "float32"
     u_bits, v_bits : widths including sign
     sum_bits : width of v before the comparison, where the sum of a step is wider (0 = v_bits)
-    u_overflow, v_overflow : "wrap" | "saturate"
+    u_overflow, v_overflow : "wrap" | "saturate" | "saturate-full" (-2^(bits-1) included)
+    summation : "exact" | "saturating"
+        "saturating": every event is added to the synaptic current before its decay, and each
+        addition overflows by itself; there is no neuron without a current.
     input_shift : left shift of the summed weights before they reach the state
-    decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "subtract", "float";
+    decays : kinds a neuron may use: "none", "clear", "mulshift", "shift", "shift-tail",
+        "subtract", "float";
         "converge": a constant toward 0 behind the input; "constant": none but a bias and a floor
+    decay_shifts : smallest and largest shift of "shift-tail"
     decay_bits, u_decay_offset : of mulshift: keep = 2^decay_bits - (decay + offset)
     rounding : "toward-zero" | "floor" of the decay product
     leak_bits : width of the constant that "subtract", "converge" and "constant" take per step
@@ -151,19 +157,28 @@ class ArithmeticSpec:
     non_spiking : whether a neuron can be kept from firing
     compares, resets : what the hardware has ("zero", "subtract", "value", "none")
     max_spikes_per_step : spikes one neuron can emit in one step
+    max_output_spikes_per_step : the same of neurons that are outputs of the network; None = equal
+    always_multi_spike : a neuron cannot be kept from firing several times in one step
+    max_input_events : events that one input channel takes in one step; None = any number
     weight_bits : allowed widths; weight_min, weight_max : of a signed weight at full width
     weight_step : distance of two neighboring signed weights at full width
     weight_coding : "binary" | "axons" (one axon of the source per bit; two for -1, 0, 1)
     sign_modes : subset of ("mixed", "excitatory", "inhibitory")
     weight_rounding : "nearest" | "truncate"
     weight_exponent : (min, max) power-of-two scale shared by one projection
+    weight_exponent_scope : "projection" | "matrix"
+        "matrix": one exponent from inputs to hidden neurons, one between hidden neurons, one from
+        them to outputs.
     threshold_bits, threshold_shift : mantissa width and left shift
     threshold_scope : "neuron" | "profiles" | "layer"
     bias_on : subset of ("membrane", "current")
     constant_input : a bias may be an event per step that the host sends (where ``bias_on`` is ())
     bias_bits, bias_exponent : signed mantissa width and (min, max) left shift
     hop_steps : steps a spike needs from core to core (and inside one)
+    input_hop_steps : the same for input events; None = hop_steps
     max_extra_delay_steps : synaptic delay on top of the hop
+    n_currents : synaptic currents of a hidden neuron (explicit integers only beyond 1)
+    has_aliases : a neuron can repeat the spikes of another as its own
     has_current, initial_v, refractory_max_steps, membrane_readout : capabilities
     max_compartments : compartments that one neuron may be built of
     inputs : subset of ("spikes", "counts", "graded", "current")
@@ -176,11 +191,13 @@ class ArithmeticSpec:
     u_bits: int = 32
     v_bits: int = 32
     sum_bits: int = 0
-    u_overflow: Literal["wrap", "saturate"] = "saturate"
-    v_overflow: Literal["wrap", "saturate"] = "saturate"
+    u_overflow: Overflow = "saturate"
+    v_overflow: Overflow = "saturate"
+    summation: Literal["exact", "saturating"] = "exact"
     input_shift: int = 0
     decays: tuple[str, ...] = ("none", "clear", "mulshift", "shift")
     decay_bits: int = 12
+    decay_shifts: tuple[int, int] = (1, 62)
     u_decay_offset: int = 0
     rounding: Literal["toward-zero", "floor"] = "toward-zero"
     leak_bits: int = 7
@@ -191,6 +208,9 @@ class ArithmeticSpec:
     resets: tuple[str, ...] = ("zero", "subtract", "value", "none")
     reset_delays: tuple[int, ...] = (0,)
     max_spikes_per_step: int = 1
+    max_output_spikes_per_step: int | None = None
+    always_multi_spike: bool = False
+    max_input_events: int | None = None
     weight_bits: tuple[int, ...] = (8,)
     weight_min: int = -127
     weight_max: int = 127
@@ -199,6 +219,7 @@ class ArithmeticSpec:
     sign_modes: tuple[str, ...] = ("mixed",)
     weight_rounding: Literal["nearest", "truncate"] = "nearest"
     weight_exponent: tuple[int, int] = (0, 0)
+    weight_exponent_scope: Literal["projection", "matrix"] = "projection"
     threshold_bits: int = 31
     threshold_shift: int = 0
     threshold_scope: Literal["neuron", "profiles", "layer"] = "neuron"
@@ -207,8 +228,11 @@ class ArithmeticSpec:
     bias_bits: int = 32
     bias_exponent: tuple[int, int] = (0, 0)
     hop_steps: Literal[0, 1] = 1
+    input_hop_steps: Literal[0, 1] | None = None
     max_extra_delay_steps: int = 0
     has_current: bool = True
+    n_currents: Literal[1, 2] = 1
+    has_aliases: bool = False
     initial_v: bool = False
     refractory_max_steps: int = 0
     max_compartments: int = 1
@@ -216,6 +240,11 @@ class ArithmeticSpec:
     inputs: tuple[str, ...] = ("spikes",)
     timings: tuple[str, ...] = ("steps",)
     citations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def input_hop(self) -> int:
+        """Steps an input event needs to its first neuron."""
+        return self.hop_steps if self.input_hop_steps is None else self.input_hop_steps
 
 
 @dataclass(frozen=True, slots=True)
