@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 from typing import Any
 
+from nmhw.mappers.hidden_pool_rules import check_pool_graph
 from nmhw.mappers.layer_form import check_convolution, check_pool
 from nmhw.values.chip import ChipSpec
 from nmhw.values.mapping import Mapping
@@ -34,9 +35,9 @@ def rule_graph(
     quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping | None, parameters: Parameters
 ) -> list[str]:
     """Every layer is one convolution with neurons, and reads maps in the form they are sent."""
+    found = check_pool_graph(quantized, parameters["checks"])
     if "neurons-between-convolutions" not in parameters["checks"]:
-        return []
-    found: list[str] = []
+        return found
     for population in quantized.populations:
         incoming = [p for p in quantized.projections if p.target == population.name]
         for p in incoming:

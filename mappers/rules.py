@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.mappers.hidden_pool_rules import check_recurrent_pool, rule_layer_sizes
 from nmhw.mappers.layer_rules import rule_graph, rule_layer_form, rule_layer_per_core
 from nmhw.mappers.rule_counts import (
     count_axon_types,
@@ -154,8 +155,11 @@ def rule_pooled_fan_out(
     quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping, parameters: Parameters
 ) -> list[str]:
     """A neuron reaches at most ``max_fan_out`` targets; a core's neurons share a pool of
-    ``average`` targets per neuron the core could hold.
+    ``average`` targets per neuron the core could hold. With ``recurrent_of`` (the chip's hidden
+    neurons) only weights between hidden neurons count, and each synaptic current has its pool.
     """
+    if "recurrent_of" in parameters:
+        return check_recurrent_pool(quantized, parameters)
     sizes = quantized.sizes()
     fan_out = {p.name: np.zeros(p.size, np.int64) for p in quantized.populations}
     for projection in quantized.projections:
@@ -255,6 +259,7 @@ RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
     "routing-entries": (rule_routing_entries, ("max_entries",)),
     "shared-rows": (rule_shared_rows, ("rows",)),
     "power-of-two-memory": (rule_power_of_two_memory, ("resources",)),
+    "layer-sizes": (rule_layer_sizes, ("hidden", "outputs")),
     "layer-form": (rule_layer_form, ("layer", "kernels")),
     "graph": (rule_graph, ("checks",)),
     "layer-per-core": (rule_layer_per_core, ()),

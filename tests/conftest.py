@@ -57,6 +57,12 @@ def sinabs_vectors() -> ModuleType:
     return _load_script("sinabs_vectors")
 
 
+@pytest.fixture(scope="session")
+def xylo_vectors() -> ModuleType:
+    """Reader and replay of recorded xylosim runs, for stored (golden) and fresh (live) ones."""
+    return _load_script("xylo_vectors")
+
+
 def _load_script(name: str) -> ModuleType:
     path = Path(__file__).parent / "golden" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -40,6 +40,7 @@ from nmhw.mappers.quantize.part import (
     refuse_extremes,
 )
 from nmhw.mappers.quantize.scales import Bounds
+from nmhw.mappers.quantize.shared_exponents import share_exponents
 from nmhw.mappers.quantize.speck import quantize_layer
 from nmhw.mappers.quantize.spinnaker2 import quantize_float32
 from nmhw.mappers.quantize.timing import Timing, retime
@@ -184,18 +185,20 @@ def _quantize(
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
         part = replace(part, is_literal=is_literal, taken_names=names)
         part = move_bias_to_input(part, constant, names, ledger)
-        asked.append(part)
         refuse_extremes(part)
         if not is_literal:
             fired = tuple(1 if p.is_bias else spikes for p in part.incoming)
             part = replace(part, spikes=fired)
             part = replace(part, bounds=_bounds(part, activity.get(population.name)))
+        asked.append(part)
         if chip.arithmetic.state == "float32":
             parts.append(quantize_float32(part, profile, ledger))
         elif chip.arithmetic.family == "speck":
             parts.append(quantize_layer(part, ledger))
         else:
             parts.append(quantize_integer(part, ledger))
+    if chip.arithmetic.weight_exponent_scope == "matrix" and not is_literal:
+        parts = share_exponents(original, asked, parts, ledger)
     _note_headroom(original.name, parts, ledger)
     if not is_literal:
         verb = "truncated" if chip.arithmetic.weight_rounding == "truncate" else "rounded"

@@ -73,6 +73,12 @@ def ask_sinabs() -> Ask:
     return _asking("sinabs")
 
 
+@pytest.fixture(scope="session")
+def ask_xylosim() -> Ask:
+    """Return a function that runs a script in the xylosim environment."""
+    return _asking("xylosim")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which oracles were there: one line, also when nothing was skipped."""
     absent = {name: reason for name in RECIPES if (reason := why_absent(name)) is not None}
