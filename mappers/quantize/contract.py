@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from nmhw.errors import UnsupportedError, UsageError
+from nmhw.mappers.quantize.several_spikes import agree_on_spikes
 from nmhw.values.chip import ArithmeticSpec, ChipSpec
 from nmhw.values.discrete import FloatCell
 from nmhw.values.network import Network, Population
@@ -163,7 +164,7 @@ def agree_on_form(
         reset="zero" if reset == "shifted" else reset,
         compare=compare,
         nudge=nudge,
-        max_spikes=_max_spikes(population, profile, ledger, is_output=is_output),
+        max_spikes=agree_on_spikes(population, profile, ledger, is_output=is_output),
         shifts_reset=reset == "shifted",
         has_lower_bound=_lower_bound(population, cell, ledger),
         is_late_reset=is_late_reset,
@@ -295,47 +296,6 @@ def _check_reset_time(
         offered="0",
         hint="reset_delay=0 in the profile",
     )
-
-
-def _max_spikes(
-    population: Population, profile: Profile, ledger: Ledger, *, is_output: bool
-) -> int:
-    arithmetic = ledger.chip.arithmetic
-    limit = arithmetic.max_spikes_per_step
-    if is_output and arithmetic.max_output_spikes_per_step is not None:
-        limit = arithmetic.max_output_spikes_per_step
-        if profile.multi_spike and profile.reset == "subtract":
-            text = (
-                f"output neurons make at most {limit} spike per step; what is above the threshold "
-                "stays in the membrane for the next steps (the profile knows no limit)"
-            )
-            ledger.note("multi-spike", population.name, text)
-            return limit
-    if not profile.multi_spike:
-        if not arithmetic.always_multi_spike or limit == 1:
-            return 1
-        ledger.refuse(
-            "multi_spike",
-            population.name,
-            "fires once for every threshold that the membrane has passed",
-            wanted="False",
-            offered=f"up to {limit} spikes per step",
-            hint="multi_spike=True in the profile",
-        )
-        return limit
-    if limit == 1:
-        ledger.refuse(
-            "multi_spike",
-            population.name,
-            "makes at most one spike per neuron and step",
-            wanted="True",
-            offered="1 spike",
-            hint="multi_spike=False in the profile",
-        )
-        return 1
-    text = f"at most {limit} spikes per neuron and step (the profile knows no limit)"
-    ledger.note("multi-spike", population.name, text)
-    return limit
 
 
 def _lower_bound(population: Population, cell: FloatCell, ledger: Ledger) -> bool:

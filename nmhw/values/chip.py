@@ -19,6 +19,7 @@ from nmhw.values.figure import (
     LawSpec,
     SyncSpec,
 )
+from nmhw.values.mesh import BoardSpec, MeshSpec
 from nmhw.values.quantized import Overflow
 
 __all__ = [
@@ -248,35 +249,6 @@ class ArithmeticSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class MeshSpec:
-    """Tiles of ``cores_per_tile`` cores on a ``width`` x ``height`` grid with XY routing.
-
-    Core k sits in tile k // cores_per_tile; tile t at x = t % width, y = t // width. Inputs enter
-    at tile ``port``. Hop costs: ``hop.x`` east-west, ``hop.y`` north-south, ``hop.local`` in-tile.
-    """
-
-    width: int
-    height: int
-    cores_per_tile: int = 1
-    port: tuple[int, int] = (0, 0)
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BoardSpec:
-    """Several equal chips on a ``width`` x ``height`` grid; a crossing costs ``link.crossing``."""
-
-    width: int = 1
-    height: int = 1
-    source: str = ""
-
-    @property
-    def n_chips(self) -> int:
-        """Number of chips."""
-        return self.width * self.height
-
-
-@dataclass(frozen=True, slots=True)
 class ChipSpec:
     """One chip file.
 
@@ -312,7 +284,7 @@ class ChipSpec:
     pace: Literal["free", "realtime"]
     sources: Mapping[str, str]
     memory: MemorySpec | None = None
-    board: BoardSpec = BoardSpec()
+    board: BoardSpec = field(default_factory=BoardSpec)
     rules: tuple[RuleSpec, ...] = ()
     published: Mapping[str, Figure] = field(default_factory=dict)
     learning_native: tuple[str, ...] = ()

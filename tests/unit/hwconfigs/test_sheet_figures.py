@@ -157,7 +157,7 @@ RULES = {
             "input_targets": 1000,
             "output_sources": 1000,
         },
-        "pooled-fan-out": {"average": 32, "max_fan_out": 64},
+        "pooled-fan-out": {"average": 32, "max_fan_out": 64, "recurrent_of": 1000},
     },
     "xylo-imu": {
         "layer-sizes": {
@@ -167,7 +167,7 @@ RULES = {
             "input_targets": 128,
             "output_sources": 128,
         },
-        "pooled-fan-out": {"average": 64, "max_fan_out": 512},
+        "pooled-fan-out": {"average": 64, "max_fan_out": 512, "recurrent_of": 496},
     },
     "odin": {"source-sign": {}, "shared-rows": {"rows": 256}},
     "tinyodin": {"shared-rows": {"rows": 256}},
@@ -210,9 +210,9 @@ ARITHMETIC = {
         "resets": ("subtract", "zero"),
         "timings": ("steps", "events"),
     },
-    "xylo-audio2": {"weight_bits": (8,), "v_bits": 16, "max_spikes_per_step": 31},
-    "xylo-audio3": {"weight_bits": (8,), "v_bits": 16, "max_spikes_per_step": 31},
-    "xylo-imu": {"weight_bits": (8,), "v_bits": 16, "resets": ("subtract",)},
+    "xylo-audio2": {"v_bits": 16, "max_spikes_per_step": 31, "n_currents": 2},
+    "xylo-audio3": {"max_output_spikes_per_step": 1, "max_input_events": 15, "n_currents": 2},
+    "xylo-imu": {"weight_min": -128, "resets": ("subtract",), "n_currents": 1},
     "odin": {"weight_bits": (3,), "v_bits": 8 + 1, "threshold_bits": 8, "resets": ("zero",)},
     "tinyodin": {"weight_bits": (4,), "v_bits": 12},
     "reckon": {
@@ -301,7 +301,7 @@ def test_xylo_audio3_refuses_more_than_32_outputs_and_warns_above_16():
     assert {r.severity: r.parameters["outputs"] for r in rules} == {"error": 32, "warning": 16}
     assert {r.parameters["hidden"] for r in rules} == {992}
     (pool,) = (r.parameters for r in load_chip("xylo-audio3").rules if r.kind == "pooled-fan-out")
-    assert pool == {"average": 32, "max_fan_out": 1024}
+    assert pool == {"average": 32, "max_fan_out": 1024, "recurrent_of": 992}
 
 
 def test_akida_layers():
@@ -334,6 +334,7 @@ def test_loihi2_prices_nothing_but_static_power():
 
 #: Chips with published figures that also run networks.
 RUNNING = ("loihi2", "odin", "ranc", "speck2e", "speck2f", "tinyodin", "truenorth")
+RUNNING += ("xylo-audio2", "xylo-audio3", "xylo-imu")
 
 
 @pytest.mark.parametrize("name", [n for n in PUBLISHED if n not in RUNNING])
