@@ -25,7 +25,7 @@ from nmhw.api.judging import (
 )
 from nmhw.api.pricing import check_prices
 from nmhw.api.run import Run
-from nmhw.api.timing import check_timing, summarize_timing
+from nmhw.api.timing import check_timing, summarize_timing, timing_notices
 from nmhw.errors import UnsupportedError
 from nmhw.report.summary import notice_dict, summarize_run
 from nmhw.values.metrics import Metric
@@ -91,6 +91,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts["spikes_per_neuron_sample"] = _mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)
     notices = [*plan.prepared.notices, *_calibration_overlap(deployed, plan.prepared)]
+    notices += timing_notices(deployed.quantized, deployed.chip, options.timing)
     notices += _readout_notices(deployed, plan, options)
     notices += _kept_notices(deployed, result)
     if options.compare_float and deployed.network.profile is not None:

@@ -8,7 +8,9 @@ from typing import Any
 from nmhw.errors import UnsupportedError, UsageError
 from nmhw.values.chip import ChipSpec
 from nmhw.values.laws import interpolate_points
+from nmhw.values.notice import Notice
 from nmhw.values.probe import Probe
+from nmhw.values.quantized import QuantizedNetwork
 from nmhw.values.result import RunResult
 
 TIMINGS = ("steps", "events")
@@ -39,6 +41,32 @@ def check_timing(chip: ChipSpec, timing: str, probes: Sequence[Probe]) -> None:
             hint="timing steps",
             rule="run.timing-probe",
         )
+
+
+def timing_notices(quantized: QuantizedNetwork, chip: ChipSpec, timing: str) -> list[Notice]:
+    """Return what a run assumes about time on a chip that has no steps."""
+    if "events" not in chip.arithmetic.timings:
+        return []
+    if timing == "steps":
+        text = (
+            "the chip works event by event; steps, and the visits and updates counted per step, "
+            "are those of the simulation it is compared with"
+        )
+        return [Notice("run.stepwise", chip.name, text, "assumption", "--timing events")]
+    notices = []
+    biased = [p.name for p in quantized.populations if (p.u_bias + p.v_bias).any()]
+    if biased:
+        text = "biases are ticks of a slow clock: one per time stamp, before its input events"
+        notices.append(Notice("run.bias-clock", ", ".join(biased), text, "assumption"))
+    for population in quantized.populations:
+        sources = {p.source for p in quantized.projections if p.target == population.name}
+        if len(sources) > 1:
+            text = (
+                f"{len(sources)} sources send here: their events are worked off breadth first, an "
+                "order that the chip need not share"
+            )
+            notices.append(Notice("run.merge-order", population.name, text, "assumption"))
+    return notices
 
 
 def summarize_timing(

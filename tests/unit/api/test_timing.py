@@ -77,6 +77,25 @@ def test_latency_per_event_is_the_published_law_at_the_layers_passed(
     assert summary["spikes"]["out"] == rows["out"]["events"]
 
 
+def test_what_time_means_on_a_chip_without_steps_is_said(deployed: Any, events: np.ndarray) -> None:
+    def rules(run: Any) -> set[str]:
+        return {n["rule"] for n in run.summary()["notices"] if n["rule"].startswith("run.")}
+
+    assert "run.stepwise" in rules(deployed.run(events))
+    assert not {"run.stepwise", "run.bias-clock", "run.merge-order"} & rules(
+        deployed.run(events, timing="events")
+    )
+    eye = Conv(np.eye(2).reshape(2, 2, 1, 1), (2, 4, 4))
+    build = nmhw.Network.build("n").input("in", (2, 4, 4))
+    for name in ("a", "b", "end"):
+        build.population(name, (2, 4, 4), "if")
+    build.project("in", "a", eye, bias=0.25).project("in", "b", eye)
+    build.project("a", "end", eye).project("b", "end", eye)
+    network = replace(build.output("o", "end").done(), profile=preset("sinabs"))
+    run = nmhw.deploy(network, "speck2e").run(events[..., :4, :4], timing="events")
+    assert {"run.bias-clock", "run.merge-order"} <= rules(run)
+
+
 def test_the_report_says_event_by_event_and_a_saved_run_keeps_it(
     deployed: Any, events: np.ndarray, tmp_path: Path
 ) -> None:
