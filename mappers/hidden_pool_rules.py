@@ -60,6 +60,12 @@ def check_pool_graph(quantized: QuantizedNetwork, checks: tuple[str, ...]) -> li
             found.append(
                 f"{ends} feeds synaptic current 2 of an output, limit 1 (output-one-current)"
             )
+    if "outputs-do-not-spike" in checks:
+        found += [
+            f"{p.name!r}: an output that spikes; outputs do not spike here (outputs-do-not-spike)"
+            for p in quantized.populations
+            if p.name in outputs and p.spec.is_spiking
+        ]
     if "one-shift-per-matrix" in checks:
         found += _check_shifts(quantized)
     return found

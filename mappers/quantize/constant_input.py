@@ -10,6 +10,7 @@ import numpy as np
 from nmhw.mappers.quantize.contract import Ledger
 from nmhw.mappers.quantize.lower import LoweredProjection
 from nmhw.mappers.quantize.part import Part
+from nmhw.values.chip import ChipSpec
 from nmhw.values.network import InputPort, Network
 
 
@@ -22,11 +23,27 @@ def name_constant_input(network: Network) -> str:
     return name
 
 
-def move_bias_to_input(part: Part, source: str, taken: Collection[str], ledger: Ledger) -> Part:
-    """Return the part with its bias as weights from ``source``, where the chip asks for that."""
+def move_bias_to_input(
+    part: Part, source: str, taken: Collection[str], ledger: Ledger, *, is_output: bool
+) -> Part:
+    """Return the part with its bias as weights from ``source``, where the chip asks for that.
+
+    Raises
+    ------
+    UnsupportedError
+        For the bias of an output on a chip whose inputs reach hidden neurons alone.
+    """
     arithmetic, cell = ledger.chip.arithmetic, part.cell
     if not arithmetic.constant_input or part.is_literal or not np.any(cell.v_bias):
         return part
+    if is_output and _reaches_hidden_alone(ledger.chip):
+        ledger.refuse(
+            "bias",
+            part.name,
+            "has no bias, and no input reaches an output",
+            wanted="on the membrane of an output",
+            offered="nowhere",
+        )
     name, k = f"{source}>{part.name}", 2
     while name in taken:
         name, k = f"{source}>{part.name} {k}", k + 1
@@ -45,8 +62,13 @@ def move_bias_to_input(part: Part, source: str, taken: Collection[str], ledger: 
         part,
         cell=replace(cell, v_bias=np.zeros_like(cell.v_bias)),
         incoming=(*part.incoming, axon),
-        delays=(*part.delays, arithmetic.hop_steps),
+        delays=(*part.delays, arithmetic.input_hop),
     )
+
+
+def _reaches_hidden_alone(chip: ChipSpec) -> bool:
+    graphs = [r.parameters.get("checks", ()) for r in chip.rules if r.kind == "graph"]
+    return any("input-to-hidden" in checks for checks in graphs)
 
 
 def constant_ports(parts: Collection[Part], source: str) -> tuple[InputPort, ...]:

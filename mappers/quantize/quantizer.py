@@ -184,7 +184,8 @@ def _quantize(
             incoming += bias.synapses(population.name)
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
         part = replace(part, is_literal=is_literal, taken_names=names)
-        part = move_bias_to_input(part, constant, names, ledger)
+        is_output = any(population.name in port.sources for port in network.outputs)
+        part = move_bias_to_input(part, constant, names, ledger, is_output=is_output)
         refuse_extremes(part)
         if not is_literal:
             fired = tuple(1 if p.is_bias else spikes for p in part.incoming)

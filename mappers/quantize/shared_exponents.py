@@ -46,4 +46,4 @@ def share_exponents(
 def _matrix(network: Network, source: str, target: str) -> tuple[bool, bool]:
     """Return (from an input, to an output)."""
     outputs = {name for port in network.outputs for name in port.sources}
-    return source in {port.name for port in network.inputs}, target in outputs
+    return source not in {p.name for p in network.populations}, target in outputs

@@ -333,7 +333,7 @@ def test_loihi2_prices_nothing_but_static_power():
 
 
 #: Chips with published figures that also run networks.
-RUNNING = ("loihi2", "odin", "ranc", "speck2e", "speck2f", "tinyodin", "truenorth")
+RUNNING = ("loihi2", "odin", "ranc", "reckon", "speck2e", "speck2f", "tinyodin", "truenorth")
 RUNNING += ("xylo-audio2", "xylo-audio3", "xylo-imu")
 
 
