@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UsageError
-from nmhw.sim.learning.local.block_store import BlockStore
 from nmhw.sim.learning.local.layer import (
     LocalLayer,
     new_population,
@@ -31,8 +30,9 @@ from nmhw.sim.learning.local.layer import (
     step_population,
     surrogate,
 )
-from nmhw.sim.learning.local.rule import TRIGGER_ORDER, Activity, Floats
+from nmhw.sim.learning.local.rule import TRIGGER_ORDER, Activity, Floats, Ints
 from nmhw.sim.learning.local.update_check import check_state, check_update
+from nmhw.sim.learning.weight_store import WeightStore
 from nmhw.values.learning import OPERATION_INDEX, OPERATIONS, OperationCounts, WeightFormat
 from nmhw.values.rng import stream
 
@@ -64,54 +64,56 @@ class LocalEngine:
     layers : sequence of LocalLayer
     weights : sequence of (n_in, n_out) float64
     weight_format : WeightFormat
-        Or one per layer.
     learning_rate : float
     seed : int
         Of stochastic rounding and of noise for trace rounding.
     use_compiled : bool
         Call the rules' Numba functions where they have one.
+
+    Attributes
+    ----------
+    weights : list of (n_in, n_out) float64
+        As stored; read-only views that follow the store.
+    store : WeightStore
     """
 
     def __init__(
         self, layers: Sequence[LocalLayer], weights: Sequence[Floats],
-        weight_format: WeightFormat | Sequence[WeightFormat], *, learning_rate: float = 1.0,
-        seed: int = 0, use_compiled: bool = False,
+        weight_format: WeightFormat, *, learning_rate: float = 1.0, seed: int = 0,
+        use_compiled: bool = False,
     ) -> None:  # fmt: skip
         _check_chain(layers, weights)
         self.layers = tuple(layers)
-        formats = (
-            [weight_format] * len(self.layers)
-            if isinstance(weight_format, WeightFormat)
-            else list(weight_format)
-        )
         self.learning_rate = learning_rate
-        self.stores = [
-            BlockStore(w, f, seed, layer.name)
-            for w, f, layer in zip(weights, formats, self.layers, strict=True)
-        ]
+        self.store = WeightStore(weights, weight_format, seed)
+        self.weights = [self._view(k) for k in range(len(self.layers))]
         self.populations = [new_population(layer) for layer in self.layers]
         for k, layer in enumerate(self.layers):
             if layer.is_recurrent:
                 self.populations[k] = self.populations[k - 1]
         self._noise = [stream(seed, "learning.local", layer.name) for layer in self.layers]
         self._handlers = [_handlers(layer, use_compiled) for layer in self.layers]
+        self._add_block = None
+        if use_compiled and weight_format.bits is not None:
+            from nmhw.sim.learning.local.block_adding import add_block
+
+            self._add_block = add_block
         self._counts = np.zeros((len(self.layers), len(OPERATIONS)), np.int64)
         self._n_samples = 0
         self._traces: list[Any] = [() for _ in self.layers]
         self.reset()
 
-    @property
-    def weights(self) -> list[Floats]:
-        """Weights as stored, one array per layer; not to be changed."""
-        return [store.weights for store in self.stores]
+    def _view(self, k: int) -> Floats:
+        """Return a layer's weights in the store: they follow its changes, nobody else's."""
+        start, end = self.store.starts[k : k + 2]
+        view = self.store.flat_values[start:end].reshape(self.store.shapes[k])
+        view.flags.writeable = False
+        return view
 
     @property
     def counts(self) -> OperationCounts:
         """Operations since the engine was made."""
-        values = self._counts.copy()
-        for k, store in enumerate(self.stores):
-            for name, n in store.counts().items():
-                values[k, _K[name]] = n
+        values = self._counts + self.store.counts
         return OperationCounts(tuple(f.name for f in self.layers), values, self._n_samples)
 
     def reset(self) -> None:
@@ -197,7 +199,7 @@ class LocalEngine:
     def _read(self, k: int, arriving: Floats) -> Floats:
         rows = np.flatnonzero(arriving)
         self._counts[k, _K["synop"]] += rows.size * self.layers[k].n_out
-        return arriving[rows] @ self.stores[k].weights[rows]
+        return arriving[rows] @ self.weights[k][rows]
 
     def _learn(self, k: int, arriving: Floats, signal: Any, step: int, n_steps: int) -> None:
         layer, rule = self.layers[k], self.layers[k].rule
@@ -211,8 +213,8 @@ class LocalEngine:
         self._counts[k, _K["random_word"]] += spec.random_words
         a = Activity(
             arriving, population.output, population.peak, population.theta, psi, error,
-            self.stores[k].weights, self._noise[k].random(spec.random_words),
-            self.learning_rate * layer.rate, self.stores[k].scale, step, n_steps,
+            self.weights[k], self._noise[k].random(spec.random_words),
+            self.learning_rate * layer.rate, self.store.scale, step, n_steps,
         )  # fmt: skip
         due = _due(a, spec.epoch_steps)
         for trigger, handler in self._handlers[k]:
@@ -225,7 +227,15 @@ class LocalEngine:
             if update is not None and check_update(rule, trigger, update, a):
                 n = update[0].size * update[1].size
                 self._counts[k, _K["gradient_mac"]] += n * spec.products
-                self.stores[k].apply(*update)
+                self._apply(k, *update)
+
+    def _apply(self, k: int, rows: Ints, cols: Ints, dw: Floats) -> None:
+        """Hand a block to the WeightStore, row by row."""
+        if self._add_block is not None:
+            self._add_block(self.store, k, rows, cols, dw)
+            return
+        positions = rows[:, None] * self.layers[k].n_out + cols
+        self.store.add(k, positions.ravel(), dw.ravel())
 
     def _third_factor(self, k: int, signal: Any) -> Floats:
         """Return the third factor of every target, and count what it takes to bring it there."""

@@ -248,7 +248,7 @@ def _check_integers(rule: LearningRule, n_steps: int, seed: int) -> str:
     engine = _engine(rule, seed, WeightFormat(8))
     before = engine.weights[0].copy()
     after = _train(engine, n_steps, seed)
-    codes = after / engine.stores[0].scale
+    codes = after / engine.store.scale
     if np.abs(codes - np.rint(codes)).max() > 1e-9 or np.abs(codes).max() > 127:
         raise _FailedError("a weight left the grid")
     return f"{np.count_nonzero(after != before)} of {after.size} weights moved"

@@ -65,7 +65,7 @@ class Sdsp(LearningRule):
     @property
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """Numba twins of the methods below."""
-        from nmhw.sim.kernels.local_rules import SDSP
+        from nmhw.sim.learning.local.kernels_rules import SDSP
 
         return SDSP
 

@@ -89,7 +89,7 @@ class PairStdp(LearningRule):
     @property
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """Numba twins of the methods below."""
-        from nmhw.sim.kernels.local_rules import STDP
+        from nmhw.sim.learning.local.kernels_rules import STDP
 
         return STDP
 
@@ -150,7 +150,7 @@ class RewardStdp(LearningRule):
     @property
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """Numba twins of the methods below."""
-        from nmhw.sim.kernels.local_rules import REWARD_STDP
+        from nmhw.sim.learning.local.kernels_rules import REWARD_STDP
 
         return REWARD_STDP
 

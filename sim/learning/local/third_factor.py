@@ -56,7 +56,7 @@ class EProp(LearningRule):
     @property
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """Numba twins of the methods below."""
-        from nmhw.sim.kernels.local_rules import EPROP
+        from nmhw.sim.learning.local.kernels_rules import EPROP
 
         return EPROP
 
@@ -120,7 +120,7 @@ class Decolle(LearningRule):
     @property
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """Numba twins of the methods below."""
-        from nmhw.sim.kernels.local_rules import DECOLLE
+        from nmhw.sim.learning.local.kernels_rules import DECOLLE
 
         return DECOLLE
 

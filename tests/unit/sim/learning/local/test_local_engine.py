@@ -124,6 +124,31 @@ def test_every_rule_runs_with_8_bit_stochastic_weights(name: str) -> None:
     assert row["random_word"] == row["weight_read"] >= row["weight_write"] > 0
 
 
+@pytest.mark.parametrize("policy", ["always", "if-changed"])
+@pytest.mark.parametrize("rounding", ["stochastic", "nearest"])
+def test_compiled_runs_equal_numpy_runs_bit_for_bit(rounding: Any, policy: Any) -> None:
+    form = WeightFormat(8, rounding=rounding, policy=policy)
+    first = np.random.default_rng(1).normal(0.0, 0.4, (12, 7))
+    for name in ("stdp", "r-stdp", "sdsp", "decolle", "delta"):
+        layer = LocalLayer("l", 12, 7, LocalNeuron(decay=0.9), local_rule(name))
+        engines = [
+            LocalEngine([layer], [first], form, learning_rate=0.02, use_compiled=fast)
+            for fast in (False, True)
+        ]
+        for engine in engines:
+            rng = np.random.default_rng(2)
+            for _ in range(3):
+                spikes = (rng.random((20, 12)) < 0.4).astype(float)
+                errors = [rng.normal() if step % 5 == 4 else None for step in range(20)]
+                engine.run(spikes, lambda _, step, e=errors: [e[step]])  # type: ignore[misc]
+        plain, fast = engines
+        np.testing.assert_array_equal(plain.store.flat_codes, fast.store.flat_codes)
+        np.testing.assert_array_equal(plain.store.registers, fast.store.registers)
+        np.testing.assert_array_equal(plain.counts.values, fast.counts.values)
+        np.testing.assert_array_equal(plain.weights[0], fast.weights[0])
+        assert (plain.weights[0] != first).any()
+
+
 class Broken(LearningRule):
     """Returns whatever it is told to."""
 
