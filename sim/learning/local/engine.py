@@ -135,7 +135,8 @@ class LocalEngine:
 
     def run(
         self, inputs: NDArray[Any], teacher: Teacher | None = None, *, learn: bool = True,
-        forced: Sequence[NDArray[Any] | None] | None = None, keep_state: bool = False,
+        forced: Sequence[NDArray[Any] | None] | None = None,
+        drives: Sequence[NDArray[Any] | None] | None = None, keep_state: bool = False,
     ) -> SampleOutcome:  # fmt: skip
         """Run one sample.
 
@@ -148,6 +149,8 @@ class LocalEngine:
             False: forward only; nothing else is counted.
         forced : sequence of (n_steps, n_out) or None, optional
             Spikes that layers emit whatever their membranes say.
+        drives : sequence of (n_steps, n_out) or None, optional
+            Currents that a teacher adds, one synapse per target (a synop where not zero).
         keep_state : bool
             Go on from the state that the last sample left (traces and membranes).
         """
@@ -160,7 +163,7 @@ class LocalEngine:
         n_steps = len(inputs)
         outputs = tuple(np.zeros((n_steps, layer.n_out)) for layer in self.layers)
         for step in range(n_steps):
-            sources = self._forward(inputs[step], step, forced)
+            sources = self._forward(inputs[step], step, forced, drives)
             for k, population in enumerate(self.populations):
                 outputs[k][step] = population.output
             if learn:
@@ -171,13 +174,16 @@ class LocalEngine:
         self._n_samples += 1
         return SampleOutcome(tuple(o.sum(axis=0) for o in outputs), outputs)
 
-    def _forward(self, arriving: Floats, step: int, forced: Any) -> list[Floats]:
+    def _forward(self, arriving: Floats, step: int, forced: Any, drives: Any) -> list[Floats]:
         """Run every layer once; return what arrived at each."""
         sources: list[Floats] = []
         k = 0
         while k < len(self.layers):
             layer, population = self.layers[k], self.populations[k]
             current = self._read(k, arriving)
+            if drives is not None and drives[k] is not None:
+                current = current + drives[k][step]
+                self._counts[k, _K["synop"]] += np.count_nonzero(drives[k][step])
             sources.append(arriving)
             width = 1
             if k + 1 < len(self.layers) and self.layers[k + 1].is_recurrent:
