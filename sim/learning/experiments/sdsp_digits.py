@@ -28,30 +28,27 @@ N_PIXELS = 64
 W_MAX = 7.0
 #: Mean move of a weight at one source spike: smaller than a code, so it is drawn.
 MEAN_MOVE = 0.05
-DRIVE = 100.0
-TEACHER = "a teacher current drives the neuron of the class and inhibits the others"
+THETA, DRIVE, INHIBITION = 100.0, 120.0, 20.0
+TEACHER = "a teacher current drives the neuron of the class and inhibits the others a little"
 
 
-def build(seed: int, bits: int | None, **changes: float) -> LocalEngine:
-    """Return pixels onto ten neurons with weights from 0 to 7."""
+def build(seed: int, bits: int | None, move: float) -> LocalEngine:
+    """Return pixels onto ten neurons with weights from -7 to 7."""
     form = WeightFormat(bits, max_abs=W_MAX)
     scale = W_MAX / (2 ** (bits - 1) - 1) if bits is not None else 1.0
-    theta = changes.get("theta", 200.0)
     rule = local_rule(
-        "sdsp", v_mid=changes.get("v_mid", 0.9) * theta, decay_ca=0.93,
-        ca_low=changes.get("low", 0.3), ca_up=changes.get("up", 6.5),
-        ca_down=changes.get("down", 99.0), jump=changes.get("move", MEAN_MOVE) / scale,
-        w_min=-W_MAX, w_max=W_MAX,
+        "sdsp", v_mid=0.9 * THETA, decay_ca=0.93, ca_low=0.3, ca_up=6.5, ca_down=99.0,
+        jump=move / scale, w_min=-W_MAX, w_max=W_MAX,
     )  # fmt: skip
-    neuron = LocalNeuron(decay=0.9, theta=theta, reset="subtract")
+    neuron = LocalNeuron(decay=0.9, theta=THETA, reset="subtract")
     layer = LocalLayer("classes", N_PIXELS, N_CLASSES, neuron, rule)
     first = stream(seed, "experiment.weights").uniform(-1.0, 1.0, (N_PIXELS, N_CLASSES))
     return LocalEngine([layer], [first], form, seed=seed, use_compiled=True)
 
 
-def teach(engine: LocalEngine, spikes: Any, label: int, strength: float) -> None:
+def teach(engine: LocalEngine, spikes: Any, label: int) -> None:
     """Show an image with a current that drives its neuron and inhibits the others."""
-    drive = np.full((N_STEPS, N_CLASSES), -strength)
+    drive = np.full((N_STEPS, N_CLASSES), -INHIBITION)
     drive[:, label] = DRIVE
     engine.run(spikes, drives=[drive])
 
@@ -64,7 +61,7 @@ def decide(engine: LocalEngine, spikes: Any) -> int:
 
 def run_sdsp(
     seed: int = 0, progress: Progress | None = None, *, quick: bool = False, bits: int | None = 4,
-    strength: float = 50.0, **changes: float,
+    move: float = MEAN_MOVE,
 ) -> ExperimentResult:  # fmt: skip
     """SDSP with true and with shuffled labels."""
     data = encode_digits(*((300, 100) if quick else (1097, 400)))
@@ -73,12 +70,12 @@ def run_sdsp(
     for k, is_shuffled in enumerate((False, True)):
         rng, labels = stream(seed, "experiment.shuffle"), data.train_labels
         labels = rng.permutation(labels) if is_shuffled else labels
-        engine = build(seed, bits, **changes)
+        engine = build(seed, bits, move)
         curve = [_accuracy(engine, data)]
         for epoch in range(epochs):
             order = stream(seed, "experiment.order", epoch).permutation(n)
             for done, sample in enumerate(order):
-                teach(engine, data.train[sample], int(labels[sample]), strength)
+                teach(engine, data.train[sample], int(labels[sample]))
                 report(progress, (k * epochs + epoch) * n + done + 1, 2 * epochs * n)
             curve.append(_accuracy(engine, data))
         curves.append(curve)
