@@ -32,7 +32,7 @@ def change_after(rule: LearningRule, pre: Floats, post: Floats, bits: int | None
     layer = LocalLayer("pair", pre.shape[1], post.shape[1], rule=rule)
     first = np.zeros((pre.shape[1], post.shape[1]))
     engine = LocalEngine([layer], [first], WeightFormat(bits, max_abs=1.5), seed=seed)
-    active = (pre.any(axis=1) | post.any(axis=1)).nonzero()[0]
+    active = np.flatnonzero(pre.any(axis=1) | post.any(axis=1))
     engine.run(pre[: active[-1] + 1], forced=[post])
     return engine
 

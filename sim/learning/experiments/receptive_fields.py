@@ -94,6 +94,7 @@ def run_receptive_fields(
     return ExperimentResult(
         "stdp-fields", "STDP receptive fields of bars", "stdp", GENERATOR, seed,
         f"bars found of {N_BARS} (cosine >= 0.85)", learned, control, "scrambled patches",
-        f"at least {limit} bars, at most 1 with scrambled patches", learned >= limit and control <= 1,
+        f"at least {limit} bars, at most 1 with scrambled patches",
+        learned >= limit and control <= 1,
         {"before": float(curves[0][0])}, panels, engines[0].counts,
     )  # fmt: skip

@@ -28,7 +28,8 @@ N_PIXELS = 64
 W_MAX = 7.0
 #: Mean move of a weight at one source spike: smaller than a code, so it is drawn.
 MEAN_MOVE = 0.05
-THETA, DRIVE, INHIBITION = 100.0, 120.0, 20.0
+#: The teacher's current alone lifts a membrane above V_MID, the input alone does not.
+THETA, V_MID, DRIVE, INHIBITION = 100.0, 200.0, 300.0, 20.0
 TEACHER = "a teacher current drives the neuron of the class and inhibits the others a little"
 
 
@@ -37,10 +38,10 @@ def build(seed: int, bits: int | None, move: float) -> LocalEngine:
     form = WeightFormat(bits, max_abs=W_MAX)
     scale = W_MAX / (2 ** (bits - 1) - 1) if bits is not None else 1.0
     rule = local_rule(
-        "sdsp", v_mid=0.9 * THETA, decay_ca=0.93, ca_low=0.3, ca_up=6.5, ca_down=99.0,
+        "sdsp", v_mid=V_MID, decay_ca=0.93, ca_low=0.3, ca_up=6.5, ca_down=99.0,
         jump=move / scale, w_min=-W_MAX, w_max=W_MAX,
     )  # fmt: skip
-    neuron = LocalNeuron(decay=0.9, theta=THETA, reset="subtract")
+    neuron = LocalNeuron(decay=0.9, theta=THETA, reset="zero")
     layer = LocalLayer("classes", N_PIXELS, N_CLASSES, neuron, rule)
     first = stream(seed, "experiment.weights").uniform(-1.0, 1.0, (N_PIXELS, N_CLASSES))
     return LocalEngine([layer], [first], form, seed=seed, use_compiled=True)
