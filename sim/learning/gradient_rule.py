@@ -208,10 +208,10 @@ _EQUATIONS = {
 }
 _SOURCES = {
     "std-ed": "after Wei et al. 2024, arXiv 2403.00270; forward as in Wei et al., ICCV 2023 "
-    "(dynamic firing threshold) and Zhang et al. 2021, doi:10.1109/TNNLS.2021.3110991",
+    "(dynamic firing threshold) and Zhang et al. 2021, doi:10.1109/TNNLS.2021.3110991 (recalled)",
     "mpd-ed": "after Wei et al. 2024, arXiv 2403.00270; band mask: Perez-Nieves and Goodman, "
     "NeurIPS 2021",
-    "stbp": "Wu et al. 2018, doi:10.3389/fnins.2018.00331",
+    "stbp": "Wu et al. 2018, doi:10.3389/fnins.2018.00331 (recalled)",
     "srm": "after Zhu et al. 2022 and 2023 (github.com/zhuyaoyu/SNN-event-driven-learning)",
 }
 
