@@ -12,8 +12,9 @@ from nmhw.errors import MissingExtraError, UsageError
 from nmhw.sim.learning import own_equations, spike_response, spike_time
 from nmhw.sim.learning.central_differences import compare_differences
 from nmhw.sim.learning.check_cases import Case, random_case
-from nmhw.sim.learning.event_walk import walk_sample
-from nmhw.sim.learning.float_form import run_batch
+from nmhw.sim.learning.closed_forms import Accumulate
+from nmhw.sim.learning.event_walk import WalkResult, walk_sample
+from nmhw.sim.learning.float_form import BatchResult, run_batch
 from nmhw.sim.learning.gradient_rule import GradientRule, named
 from nmhw.sim.learning.sizes import dense_layer
 from nmhw.sim.learning.synapses import synapses_of
@@ -219,24 +220,27 @@ def _check_walk(rule: GradientRule, n_cases: int, seed: int) -> GradientCheck:
 
 def _check_counts(rule: GradientRule, n_cases: int, seed: int) -> GradientCheck:
     n_wrong, n = 0, 0
-    for accumulate in ("sample", "stream"):
+    policies: tuple[Accumulate, ...] = ("sample", "stream")
+    for accumulate in policies:
         for case, dense in _cases(rule, n_cases, seed, accumulate):
-            counted = sum(walk.counts.values for walk in _walks(case, accumulate))
+            counted = np.sum([walk.counts.values for walk in _walks(case, accumulate)], axis=0)
             n_wrong += int((counted != dense.counts.values).sum())
             n += dense.counts.values.size
     return _row("counters == closed forms", n_wrong, 0, n, 0, "counters, per layer and operation")
 
 
-def _cases(rule: GradientRule, n: int, seed: int, accumulate: str = "sample") -> Iterator[tuple]:  # type: ignore[type-arg]
+def _cases(
+    rule: GradientRule, n: int, seed: int, accumulate: Accumulate = "sample"
+) -> Iterator[tuple[Case, BatchResult]]:
     for k in range(n):
         case = random_case(rule, seed + k)
         x, y = case.inputs, case.labels
-        yield case, run_batch(case.net, case.weights, rule, x, y, accumulate=accumulate)  # type: ignore[arg-type]
+        yield case, run_batch(case.net, case.weights, rule, x, y, accumulate=accumulate)
 
 
-def _walks(case: Case, accumulate: str) -> list:  # type: ignore[type-arg]
+def _walks(case: Case, accumulate: Accumulate) -> list[WalkResult]:
     return [
-        walk_sample(case.net, case.weights, case.rule, x, int(y), accumulate=accumulate)  # type: ignore[arg-type]
+        walk_sample(case.net, case.weights, case.rule, x, int(y), accumulate=accumulate)
         for x, y in zip(case.inputs, case.labels, strict=True)
     ]
 
