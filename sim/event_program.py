@@ -10,7 +10,8 @@ The event form (chips whose sheet lists the timing "events"):
 3.  One update: v = v + weight, then v >= v_min, then v <= 2^(v_bits-1) - 1. If v now passes the
     threshold the neuron makes one event, at the queue's end, and resets once (to zero, or v minus
     one threshold). What stays above the threshold waits for the neuron's next update.
-4.  Biases are updates by a slow clock: one tick per time stamp, before its input events, is an
+4.  Biases and leaks are updates by a slow clock: one tick per time stamp, before its input events.
+    It first moves the v of every leaky neuron toward 0 by its constant ("subtract"), then is an
     event whose targets are all neurons with a bias, in the network's order.
 
 In a chain of layers every core reads one queue, so that any order that keeps each core's own, as
@@ -52,11 +53,11 @@ class EventProgram:
         whose synapses they are.
     pointers : (n_nodes + 2,) int64; targets : int32; weights : int32
         Updates that one event of a node makes, in their order.
-    threshold, loss, v_min, top, v0 : (n_nodes,) int64
+    threshold, loss, v_min, top, leak, v0 : (n_nodes,) int64
         Fires where v >= threshold (a population without spikes has one that v never reaches);
         ``loss`` is what a reset by subtraction takes away, -1 for the reset to zero.
     has_clock : bool
-        Whether any neuron has a bias.
+        Whether any neuron has a bias or a leak.
     """
 
     quantized: QuantizedNetwork
@@ -70,6 +71,7 @@ class EventProgram:
     loss: Ints
     v_min: Ints
     top: Ints
+    leak: Ints
     v0: Ints
     has_clock: bool
 
@@ -90,7 +92,7 @@ def build_event_program(quantized: QuantizedNetwork) -> EventProgram:
     starts = np.cumsum([0, *(sizes[name] for name in names)])
     first = {name: int(start) for name, start in zip(names, starts[:-1], strict=True)}
     n_nodes = int(starts[-1])
-    keys = ("threshold", "loss", "v_min", "top", "v0", "bias")
+    keys = ("threshold", "loss", "v_min", "top", "leak", "v0", "bias")
     parameters = {key: np.zeros(n_nodes, np.int64) for key in keys}
     for p in quantized.populations:
         here = slice(first[p.name], first[p.name] + p.size)
@@ -101,6 +103,7 @@ def build_event_program(quantized: QuantizedNetwork) -> EventProgram:
             "loss": p.threshold if p.spec.reset == "subtract" else -1,
             "v_min": 1 - half if p.v_min is None else p.v_min,
             "top": half - 1,
+            "leak": p.v_keep if p.spec.v_decay == "subtract" else 0,
             "v0": p.v0,
             "bias": p.u_bias + p.v_bias,
         }
@@ -117,7 +120,7 @@ def build_event_program(quantized: QuantizedNetwork) -> EventProgram:
         pointers=np.append(pointers, pointers[-1] + biased.size),
         targets=np.append(targets, biased.astype(np.int32)),
         weights=np.append(weights, bias[biased].astype(np.int32)),
-        has_clock=biased.size > 0,
+        has_clock=biased.size > 0 or bool(parameters["leak"].any()),
         **parameters,
     )
 
@@ -127,7 +130,7 @@ def _check_cell(population: QuantizedPopulation) -> None:
     found = {
         "float32 states": spec.state != "int",
         "a synaptic current": spec.has_current,
-        f"decay {spec.v_decay!r}": spec.v_decay != "none",
+        f"decay {spec.v_decay!r}": spec.v_decay not in ("none", "subtract"),
         "an input shift": spec.input_shift != 0,
         "a state that wraps": spec.v_overflow != "saturate",
         "a late reset": spec.reset_delay != 0,
@@ -141,7 +144,7 @@ def _check_cell(population: QuantizedPopulation) -> None:
             raise UnsupportedError(
                 "events without steps know no such cell",
                 got=feature,
-                limit="integrate and fire, reset to zero or by subtraction",
+                limit="integrate and fire, constant leak or none, reset to zero or by subtraction",
                 where=population.name,
                 hint="timing steps",
                 rule="sim.event-cell",

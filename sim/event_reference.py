@@ -28,6 +28,16 @@ class EventCells:
         self.updates = {p.name: np.zeros(p.size, np.int64) for p in quantized.populations}
         self.saturations = dict.fromkeys(self.populations, 0)
 
+    def leak(self) -> None:
+        """Move every membrane with a constant leak toward 0."""
+        for name, population in self.populations.items():
+            if population.spec.v_decay != "subtract":
+                continue
+            for index in np.flatnonzero(population.v_keep).tolist():
+                v, step = self.v[name][index], int(population.v_keep[index])
+                self.v[name][index] = v - step if v > step else v + step if v < -step else 0
+                self.updates[name][index] += 1
+
     def update(self, name: str, index: int, weight: int) -> bool:
         """Add one weight; return whether the neuron makes an event."""
         population = self.populations[name]
@@ -52,7 +62,7 @@ def run_queue(
     entering: list[tuple[str, int, int]],
     most: int,
 ) -> tuple[list[Made], int]:
-    """Work off (input, index, time stamp) in their order; ("", 0, t) is a tick of the biases.
+    """Work off (input, index, time stamp) in their order; ("", 0, t) is a tick of the clock.
 
     Returns
     -------
@@ -62,6 +72,8 @@ def run_queue(
     synapses = {name: _synapses(quantized, name) for name in quantized.sizes()}
     made: list[Made] = []
     for number, (name, index, step) in enumerate(entering):
+        if not name:
+            cells.leak()
         waiting: deque[tuple[str, int, int]] = deque([(name, index, 0)])
         caused = 0
         while waiting:

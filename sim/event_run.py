@@ -13,7 +13,7 @@ from nmhw.errors import UnsupportedError
 from nmhw.sim.chip_run import freeze
 from nmhw.sim.counters import count_events
 from nmhw.sim.engine_output import EngineOutput
-from nmhw.sim.event_input import checked_inputs, count_samples
+from nmhw.sim.event_input import checked_inputs, constant_events, count_samples
 from nmhw.sim.event_program import EventProgram, build_event_program
 from nmhw.sim.event_reference import EventCells, run_queue
 from nmhw.sim.fanout import FanOut, build_fan_out
@@ -126,6 +126,8 @@ def run_event_chip(
         As ``trace_events`` and ``build_event_program``.
     """
     program, fan_out = _keep_tables(quantized, mapping, {} if kept is None else kept)
+    n_steps = next(iter(inputs.values())).n_steps
+    inputs = {**inputs, **constant_events(quantized, count_samples(inputs, None), n_steps)}
     trace = trace_events(program, inputs, backend=backend, continuous=continuous, progress=progress)
     first = next(iter(inputs.values()))
     size = (first.n_samples, first.n_steps)
@@ -188,7 +190,7 @@ def _run_numba(
     v, updates, clipped = state
     node, step, layers, cause, n, stuck = run_events(
         *entering, program.pointers, program.targets, program.weights, v, program.threshold,
-        program.loss, program.v_min, program.top, updates, clipped, _FIRST_ROOM, most,
+        program.loss, program.v_min, program.top, program.leak, updates, clipped, _FIRST_ROOM, most,
     )  # fmt: skip
     return tuple(np.array(values[:n]) for values in (node, step, layers, cause)), int(stuck)
 

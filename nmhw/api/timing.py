@@ -58,6 +58,10 @@ def timing_notices(quantized: QuantizedNetwork, chip: ChipSpec, timing: str) -> 
     if biased:
         text = "biases are ticks of a slow clock: one per time stamp, before its input events"
         notices.append(Notice("run.bias-clock", ", ".join(biased), text, "assumption"))
+    leaky = [p.name for p in quantized.populations if p.spec.v_decay == "subtract"]
+    if leaky:
+        text = "leaks are time reference events: one per time stamp, before its input events"
+        notices.append(Notice("run.leak-clock", ", ".join(leaky), text, "assumption"))
     for population in quantized.populations:
         sources = {p.source for p in quantized.projections if p.target == population.name}
         if len(sources) > 1:

@@ -22,7 +22,7 @@ def _doubled(values):
 
 def _close_over(stamp: str) -> Any:
     def run_events(
-        causes, steps, pointers, targets, weights, v, threshold, loss, v_min, top, updates,
+        causes, steps, pointers, targets, weights, v, threshold, loss, v_min, top, leak, updates,
         clipped, room, most,
     ):  # fmt: skip
         """Work off the events that enter in one sample, in their order.
@@ -41,6 +41,12 @@ def _close_over(stamp: str) -> Any:
             # the list of events is the queue: it grows at its end while its head is worked off
             head = start = n
             source, layers = np.int64(causes[cause]), 0
+            if source == v.size:  # the clock
+                for node in range(v.size):
+                    if leak[node] != 0:
+                        x = v[node]
+                        v[node] = max(x - leak[node], 0) if x > 0 else min(x + leak[node], 0)
+                        updates[node] += 1
             while True:
                 for k in range(pointers[source], pointers[source + 1]):
                     node = targets[k]

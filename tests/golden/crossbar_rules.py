@@ -92,6 +92,39 @@ def run_odin(
     return spikes, states
 
 
+def run_odin_queue(
+    populations: dict[str, list[OdinNeuron]],
+    links: list[tuple[str, str, list[Row]]],
+    raster: dict[str, list[Row]],
+) -> list[tuple[int, str, int]]:
+    """Run event by event; the host waits for rest before each input event.
+
+    A step is one time reference event, then the input events by input and index. An event updates
+    the neurons it has a weight for, link by link; those that fire queue their own event. Returns
+    (step, population, neuron) of every spike in order.
+    """
+    spikes = []
+    n_steps = len(next(iter(raster.values())))
+    for t in range(n_steps):
+        for members in populations.values():
+            for neuron in members:
+                neuron.time_reference()
+        for name, rows in raster.items():
+            for i, count in enumerate(rows[t]):
+                for _ in range(count):
+                    queue = [(name, i)]
+                    while queue:
+                        source, at = queue.pop(0)
+                        for start, target, weights in links:
+                            if start != source:
+                                continue
+                            for j, neuron in enumerate(populations[target]):
+                                if weights[at][j] and neuron.receive(weights[at][j]):
+                                    spikes.append((t, target, j))
+                                    queue.append((target, j))
+    return spikes
+
+
 class TrueNorthNeuron:
     """One neuron; the names of the parameters are those of Cassidy 2013."""
 

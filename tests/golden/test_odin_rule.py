@@ -13,8 +13,11 @@ import nmhw
 from nmhw.api.compartments import spread_inputs
 from nmhw.mappers.quantize.quantizer import make_explicit
 from nmhw.sim.engine import run_program
+from nmhw.sim.event_program import build_event_program
+from nmhw.sim.event_run import trace_events
 from nmhw.sim.program import build_program
 from nmhw.sim.reference import run_reference
+from nmhw.values.connectivity import stored_synapses
 from nmhw.values.events import SpikeEvents
 from nmhw.values.probe import Probe
 
@@ -109,3 +112,43 @@ def test_summing_a_step_is_not_the_event_form_in_general(crossbar_rules: ModuleT
     case = draw(0, "odin")
     summed = expect(crossbar_rules, case, "odin", event_by_event=False)
     assert summed != expect(crossbar_rules, case, "odin", event_by_event=True)
+
+
+@pytest.mark.parametrize("chip", ["odin", "tinyodin"])
+@pytest.mark.parametrize("seed", range(30))
+def test_the_event_form_is_that_of_the_queue(
+    seed: int, chip: str, crossbar_rules: ModuleType
+) -> None:
+    case = draw(seed, chip)
+    quantized = quantize(case, chip)
+    low, high, _ = LIMITS[chip]
+    populations = {
+        p.name: [
+            crossbar_rules.OdinNeuron(t, leak, low, high)
+            for t, leak in zip(p.threshold.tolist(), p.v_keep.tolist(), strict=True)
+        ]
+        for p in quantized.populations
+    }
+    sizes = quantized.sizes()
+    links = [
+        (p.source, p.target, stored_synapses(p, sizes[p.target]).toarray().tolist())
+        for p in quantized.projections
+    ]
+    events = {"in": SpikeEvents.from_dense(case["raster"][None], (SIZES[0],))}
+    sent = spread_inputs(events, quantized)
+    raster = {name: e.dense()[0].astype(int).tolist() for name, e in sent.items()}
+    expected = crossbar_rules.run_odin_queue(populations, links, raster)
+    program = build_event_program(quantized)
+    nodes = [(t, program.first[name] + j) for t, name, j in expected]
+    for backend in ("numba", "reference"):
+        trace = trace_events(program, sent, backend=backend)
+        assert list(zip(trace.step.tolist(), trace.node.tolist(), strict=True)) == nodes
+        for name, members in populations.items():
+            here = slice(program.first[name], program.first[name] + len(members))
+            assert trace.v[here].tolist() == [n.v for n in members]
+    assert len(nodes) > 0
+    a = quantized.population("a")
+    if chip == "odin":  # copies fire with their originals
+        per_node = np.bincount([n for _, n in nodes], minlength=program.n_nodes)
+        fired = per_node[program.first["a"] : program.first["a"] + a.size]
+        np.testing.assert_array_equal(fired, fired[quantized.copies["a"]])

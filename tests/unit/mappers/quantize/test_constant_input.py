@@ -69,3 +69,12 @@ def test_other_chips_without_a_bias_still_refuse_it() -> None:
     chip = nmhw.chip("tinyodin").with_(arithmetic={"constant_input": False})
     with pytest.raises(UnsupportedError, match="no bias where this population needs one"):
         nmhw.quantize(network(), chip)
+
+
+def test_the_host_sends_it_in_the_event_form_too() -> None:
+    deployed = nmhw.deploy(network(), "tinyodin")
+    run, plain = (deployed.run(X, timing="events", backend=b) for b in ("numba", "reference"))
+    np.testing.assert_array_equal(run.spikes["h"].dense(), plain.spikes["h"].dense())
+    assert run.facts["input_events"]["(bias)"] == 4 * 25
+    less = nmhw.deploy(network(bias=0.0), "tinyodin").run(X, timing="events")
+    assert less.spikes["h"].dense().sum() != run.spikes["h"].dense().sum()

@@ -114,3 +114,17 @@ def test_what_cannot_be_honored_is_refused_by_name() -> None:
 def test_calibration_rates_reach_the_copies() -> None:
     deployed = nmhw.deploy(network(), "odin", calibration=X)
     assert deployed.mapping.metrics["packets"] > 0
+
+
+def test_events_run_from_end_to_end() -> None:
+    deployed = nmhw.deploy(network(kind="lif", out="lif"), "odin")
+    run = deployed.run(X, timing="events")
+    plain = deployed.run(X, timing="events", backend="reference")
+    assert run.spikes["h"].shape == (30,)
+    np.testing.assert_array_equal(run.spikes["h"].dense(), plain.spikes["h"].dense())
+    assert run.facts["synops"] == plain.facts["synops"] > 0
+    assert "run.leak-clock" in {n["rule"] for n in run.facts["notices"]}
+    summed = deployed.run(X)
+    assert "run.stepwise" in {n["rule"] for n in summed.facts["notices"]}
+    spikes = [int(r.spikes["h"].dense().sum()) for r in (run, summed)]
+    assert min(spikes) > 0.5 * max(spikes)
