@@ -149,6 +149,19 @@ class Engine:
         counts = OperationCounts(self.net.names, out.counts, inputs.n_samples)
         return self._scores(out), out.scores.argmax(axis=1), counts
 
+    def log_of(self, inputs: PackedEvents, sample: int) -> NDArray[Any]:
+        """Return the spike log of a sample under the present weights.
+
+        Returns
+        -------
+        (n, 5) float64 or int64
+            Layer, step (or time on the axis of the layer's inputs), neuron, v - theta (0 for
+            times), and flags: 1 it spiked, 2 an error may enter. In order of layer and step.
+        """
+        none = np.zeros(0, np.int64)
+        out = self._run(inputs, none, np.array([sample]), keeps_log=True)
+        return np.asarray(out.log[: out.totals[3]])
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything that a bit-identical continuation needs."""
         first, second, n = (array.copy() for array in self._moments)
@@ -207,7 +220,9 @@ class Engine:
             return ramp
         return np.rint(ramp * 2**self.form.input_shift / self.store.scale).astype(np.int64)
 
-    def _run(self, inputs: PackedEvents, labels: Ints, order: Ints) -> at.Outcome:
+    def _run(
+        self, inputs: PackedEvents, labels: Ints, order: Ints, keeps_log: bool = False
+    ) -> at.Outcome:
         self._check_inputs(inputs, order)
         n_neurons = sum(self.net.layers[k].n_out for k in self.net.feedforward)
         n_layers, is_float = len(self.net.layers), self.mode == "float"
@@ -216,9 +231,10 @@ class Engine:
             np.zeros((n_layers, len(OPERATIONS)), np.int64),
             np.zeros(n_layers, np.int64),
             np.zeros((order.size, self.net.n_classes), kind),
-            np.zeros(3, np.int64),
+            np.zeros(4, np.int64),
             np.zeros(n_neurons, np.uint8),
             np.zeros(n_neurons, np.int64),
+            np.zeros((n_neurons * self.rule.n_steps if keeps_log else 0, 5), kind),
         )
         packed = at.Packed(inputs.pointers, inputs.index, inputs.moment, inputs.value)
         weights = self.store.flat_values if is_float else self.store.flat_codes
@@ -266,13 +282,16 @@ class Engine:
             lowest=len(self.frozen),
         )
 
-    def _scores(self, out: at.Outcome) -> Floats:
+    @property
+    def score_unit(self) -> float:
+        """What one unit of the kernels' raw scores is worth."""
         rule, ticks = self.rule, self.rule.n_steps if self.rule.time == "ticks" else 1
         if rule.head == "spiking":
-            unit = rule.timing_gain / ticks if rule.uses_times else 1.0
-        else:
-            unit = (1.0 if self.mode == "float" else self.store.scale) / ticks
-        return np.asarray(out.scores * unit, np.float64)
+            return rule.timing_gain / ticks if rule.uses_times else 1.0
+        return (1.0 if self.mode == "float" else self.store.scale) / ticks
+
+    def _scores(self, out: at.Outcome) -> Floats:
+        return np.asarray(out.scores * self.score_unit, np.float64)
 
     def _outcome(self, out: at.Outcome) -> EpochOutcome:
         return epoch_outcome(

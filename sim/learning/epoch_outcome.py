@@ -64,7 +64,7 @@ def epoch_outcome(
     """Return what the kernels left in ``out``, with the store's counts."""
     own = out.counts + store_counts
     n_seen, natural = len(scores), natural_accounting(rule)
-    n_correct, n_learned, n_inputs = (int(n) for n in out.totals)
+    n_correct, n_learned, n_inputs = (int(n) for n in out.totals[:3])
 
     def counted(accounting: Accounting) -> OperationCounts:
         if accounting == natural and rule.mask != "none":

@@ -107,7 +107,7 @@ class WeightStore:
         Parameters
         ----------
         index : (n,) int
-            Flat positions in the layer, ascending, none twice: the order of the random words.
+            Flat positions in the layer, none twice, in the order of their random words.
         change : (n,) float64
             In units of the weights.
 
@@ -182,8 +182,8 @@ class WeightStore:
     def _positions(self, layer: int, index: ArrayLike) -> Ints:
         at = np.asarray(index, np.int64)
         size = int(self.starts[layer + 1] - self.starts[layer])
-        if at.size and (at[0] < 0 or at[-1] >= size or not (np.diff(at) > 0).all()):
-            raise UsageError("positions are ascending and inside the layer", got=at, limit=size - 1)
+        if at.size and (at.min() < 0 or at.max() >= size or np.unique(at).size < at.size):
+            raise UsageError("positions lie in the layer, none twice", got=at, limit=size - 1)
         return at + self.starts[layer]
 
     def _words(self, layer: int, n: int) -> Ints:

@@ -69,7 +69,9 @@ def _driven_integer(v, x, a):
         v = -((-product) >> a.decay_bits)
     else:
         v = product >> a.decay_bits
-    return min(max(v + (x << a.input_shift), -a.v_max), a.v_max)
+    most = (np.int64(1) << 31) - 1
+    drive = min(max(x << a.input_shift, -most), most)
+    return min(max(v + drive, -a.v_max), a.v_max)
 
 
 def threshold_of(stored, a):

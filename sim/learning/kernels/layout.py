@@ -80,9 +80,10 @@ class Outcome(NamedTuple):
     counts: Any  # (n_layers, n_operations) int64: by events, without the store's
     n_synops: Any  # (n_layers,) int64: of the samples that were learned from
     scores: Any  # (n_samples, n_classes): raw sums
-    totals: Any  # (3,) int64: correct samples, updated samples, input events
+    totals: Any  # (4,) int64: correct samples, updated samples, input events, rows of the log
     fired: Any  # (n_neurons,) uint8: fired in some sample
     error_events: Any  # (n_neurons,) int64
+    log: Any  # (n, 5): layer, step, neuron, v - theta, flags of the last sample; 0 rows: none
 
 
 class FloatArithmetic(NamedTuple):

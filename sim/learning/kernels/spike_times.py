@@ -3,6 +3,8 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
 from __future__ import annotations
 
+import numpy as np
+
 from nmhw.sim.learning.kernels.arithmetic import SLOPE_BITS, by_arithmetic, half_up
 
 #: Time of a neuron that does not fire.
@@ -28,34 +30,43 @@ def is_early(total, moment, a):
 
 
 def is_late(total, moment, a):
-    """Return whether the membrane has passed the threshold when the window closes."""
+    """Return whether the membrane may pass the threshold before the window closes."""
 
 
 def _late_float(total, moment, a):
     if a.is_ticks:
-        return is_over(total, moment, a.last, a)
+        return True
     return total * a.last - moment > a.theta0 - a.slope * (a.last - a.opens)
 
 
 def crossing(total, moment, since, until, a):
-    """Return the first time in since..until at which the membrane is at the threshold."""
+    """Return the first time in since..until with the membrane at the threshold, or SILENT.
+
+    Ticks are looked at one by one: rounded thresholds do not fall evenly.
+    """
 
 
 def _crossing_float(total, moment, since, until, a):
     if not a.is_ticks:
+        if not (a.is_window or is_over(total, moment, until, a)):
+            return float(SILENT)
         t = (a.theta0 + a.slope * a.opens + moment) / (total + a.slope)
         return min(max(t, since), until)
     t = since
-    while t < until and not is_over(total, moment, t, a):
+    while t <= until:
+        if is_over(total, moment, t, a):
+            return t
         t += 1.0
-    return t
+    return float(SILENT)
 
 
 def _crossing_integer(total, moment, since, until, a):
     t = since
-    while t < until and not is_over(total, moment, t, a):
+    while t <= until:
+        if is_over(total, moment, t, a):
+            return t
         t += 1
-    return t
+    return np.int64(SILENT)
 
 
 def error_of(d_time, total, a):
@@ -91,7 +102,7 @@ by_arithmetic(
     lambda total, moment, a: total * a.opens - moment >= a.theta0,
     lambda total, moment, a: total * a.opens - moment >= a.theta_of_tick[a.opens],
 )
-by_arithmetic(is_late, _late_float, lambda total, moment, a: is_over(total, moment, a.last, a))
+by_arithmetic(is_late, _late_float, lambda total, moment, a: True)
 by_arithmetic(crossing, _crossing_float, _crossing_integer)
 by_arithmetic(error_of, _error_float, _error_integer)
 by_arithmetic(

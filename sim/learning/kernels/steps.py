@@ -36,6 +36,19 @@ def _count_log(packed, sample, wiring, room, plan, out):
 
 
 @kernel
+def _copy_log(wiring, room, plan, out):
+    n = len(wiring.feedforward)
+    for q in range(n if plan.head_spikes else n - 1):
+        k = wiring.feedforward[q]
+        for t in range(plan.n_steps):
+            for entry in range(room.log_ptr[k, t], room.log_ptr[k, t + 1]):
+                row = out.log[out.totals[3]]
+                row[0], row[1], row[2] = k, t, room.log_neuron[entry]
+                row[3], row[4] = room.log_excess[entry], room.log_flag[entry]
+                out.totals[3] += 1
+
+
+@kernel
 def _move_thresholds(theta, spikes, trail, n, plan, a):
     for j in range(theta.size):
         theta[j] = moved_threshold(
@@ -96,6 +109,8 @@ def _close_over_run_steps(stamp: str) -> Any:
             if plan.law >= LAW_HOMEOSTATIC:
                 _move_thresholds(theta, spikes, trail, n_waiting, plan, a)
             n_waiting = n_learned = 0
+        if out.log.shape[0]:
+            _copy_log(wiring, room, plan, out)
 
     return run_steps
 

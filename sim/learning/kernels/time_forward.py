@@ -20,7 +20,7 @@ from nmhw.sim.learning.kernels.layout import (
     O_SYNOP,
 )
 from nmhw.sim.learning.kernels.rows import add_row
-from nmhw.sim.learning.kernels.spike_times import SILENT, crossing, is_early, is_late, is_over
+from nmhw.sim.learning.kernels.spike_times import SILENT, crossing, is_early, is_late
 
 
 class TimeRoom(NamedTuple):
@@ -117,7 +117,7 @@ def _fire_in_window(wiring, room, weights, k, a):
             room.t_out[k, j] = a.opens
         elif is_late(total[j], moment[j], a):
             room.t_out[k, j] = crossing(total[j], moment[j], a.opens, a.last, a)
-            room.is_open[k, j] = 1
+            room.is_open[k, j] = room.t_out[k, j] > a.opens
     return reads
 
 
@@ -150,11 +150,11 @@ def _fire_by_search(wiring, room, weights, k, a):
         if since >= a.last:
             continue
         for j in range(n_out):
-            if room.is_open[k, j] or not is_over(sums[j], moment[j], until, a):
+            if room.is_open[k, j]:
                 continue
-            room.t_out[k, j] = crossing(sums[j], moment[j], since, until, a)
-            room.is_open[k, j] = 1
-            total[j] = sums[j]
+            t = crossing(sums[j], moment[j], since, until, a)
+            if t != SILENT:
+                room.t_out[k, j], room.is_open[k, j], total[j] = t, 1, sums[j]
     return reads
 
 

@@ -9,6 +9,8 @@ from nmhw.sim.kernels.compiled import entry_point, kernel
 from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.learning.kernels.arithmetic import carried, output_errors
 from nmhw.sim.learning.kernels.layout import (
+    IS_ADMITTED,
+    IS_SPIKE,
     L_N_IN,
     L_N_OUT,
     L_NEURONS,
@@ -111,6 +113,18 @@ def _run_reverse(wiring, room, weights, plan, store, out, a):
         _reverse_layer(wiring, room, weights, k, plan, store, out, a)
 
 
+@kernel
+def _copy_log(wiring, room, plan, out):
+    n_layers = len(wiring.layers)
+    for k in range(n_layers if plan.head_spikes else n_layers - 1):
+        for j in range(wiring.layers[k, L_N_OUT]):
+            if room.t_out[k, j] != SILENT:
+                row = out.log[out.totals[3]]
+                row[0], row[1], row[2], row[3] = k, room.t_out[k, j], j, 0
+                row[4] = IS_SPIKE | IS_ADMITTED if room.is_open[k, j] else IS_SPIKE
+                out.totals[3] += 1
+
+
 def _close_over_run_times(stamp: str) -> Any:
     def run_times(packed, labels, order, wiring, weights, store, plan, zero, out, a):
         """Run the samples in ``order``; with labels, learn from them.
@@ -152,6 +166,8 @@ def _close_over_run_times(stamp: str) -> Any:
                     wiring, room.gradient, room.touched, a.moments_all, n_waiting, store, a
                 )
             n_waiting = n_learned = 0
+        if out.log.shape[0]:
+            _copy_log(wiring, room, plan, out)
         for k in range(last + 1):
             out.counts[k, O_TRANSPOSED] = out.counts[k, O_PROPAGATION]
 
