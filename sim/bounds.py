@@ -71,7 +71,7 @@ def most_spikes(population: QuantizedPopulation, input_bound: int) -> int:
     )
     follows &= spec.reset in ("zero", "subtract") and spec.v_overflow == "saturate"
     follows &= spec.u_overflow == "saturate" and bool(threshold.size)
-    follows &= spec.v_decay != "converge"  # which may lead away from 0
+    follows &= spec.lower == "saturate" and _leads_to_zero(population)
     if not follows or threshold.min() <= 0:
         return spec.max_spikes_per_step
     start = np.maximum(threshold, population.v0)
@@ -79,6 +79,16 @@ def most_spikes(population: QuantizedPopulation, input_bound: int) -> int:
         start = np.maximum(start, population.v_min)
     reached = start + np.maximum(population.u_bias + population.v_bias, 0) + min(input_bound, 2**60)
     return max(1, min(spec.max_spikes_per_step, int((reached // threshold).max())))
+
+
+def _leads_to_zero(population: QuantizedPopulation) -> bool:
+    """Whether the decay of v never leads away from 0 ("converge" may)."""
+    kind, keep = population.spec.v_decay, population.v_keep
+    if kind in ("none", "clear"):
+        return True
+    if kind == "mulshift":
+        return bool((keep >= 0).all() and (keep <= 2**population.spec.decay_bits).all())
+    return kind in ("shift", "shift-tail", "subtract") and bool((keep >= 0).all())
 
 
 def choose_update(population: QuantizedPopulation, input_bound: int, n_steps: int) -> int:

@@ -134,6 +134,8 @@ def _check_cell(population: QuantizedPopulation) -> None:
         "an input shift": spec.input_shift != 0,
         "a state that wraps": spec.v_overflow != "saturate",
         "a late reset": spec.reset_delay != 0,
+        "sums that saturate one by one": spec.summation != "exact",
+        "a reset at the lower bound": spec.lower != "saturate",
         f"reset {spec.reset!r}": spec.is_spiking and spec.reset not in ("zero", "subtract"),
         "a refractory time": population.refractory_steps is not None
         and bool(population.refractory_steps.any()),

@@ -42,6 +42,26 @@ def test_the_published_nmnist_network_equals_sinabs(
     assert recording.found[4, "spikes"].sum() > 0
 
 
+def test_without_a_lower_threshold_sinabs_stops_at_scale_1_and_nmhw_does_not(
+    ask_sinabs: Ask, sinabs_vectors: ModuleType, tmp_path: Path
+) -> None:
+    layer = {"kind": "conv", "weight": [[[[0.4]]]], "bias": None, "stride": 1, "padding": 0}
+    layer |= {"threshold": 1.0, "v_min": None, "reset": "subtract", "pool": 1, "pool_kind": "sum"}
+    stack = {"seed": 0, "input": [1, 3, 3], "layers": [layer]}
+    path = tmp_path / "vectors.npz"
+    ask_sinabs("make_vectors.py", {"stacks": [stack], "path": str(path)})
+    (recording,) = sinabs_vectors.read_recordings(path)
+    integers = recording.stack["layers"][0]["integers"]
+    assert (integers["threshold"], integers["v_min"]) == (1, -(2**15))
+    assert recording.found[0, "weight"].tolist() == [[[[0]]]]
+    network = Network.build("n").input("in", (1, 3, 3)).population("l0", (1, 3, 3), "if")
+    network.project("in", "l0", _conv(np.array([[[[0.4]]]]), 3, 0)).output("out", "l0")
+    profile = preset("sinabs").with_(lower_bound="none")
+    quantized = quantize_network(network.done(), load_chip("speck2e"), profile)
+    assert quantized.projections[0].weights.tolist() == [[[[127]]]]
+    assert set(quantized.populations[0].threshold.tolist()) == {318}  # 127 / 0.4 = 317.5, even
+
+
 def test_cores_are_found_exactly_where_sinabs_finds_them(ask_sinabs: Ask) -> None:
     rng = np.random.default_rng(11)
     chip = load_chip("speck2e")
