@@ -132,6 +132,7 @@ def _check_cell(population: QuantizedPopulation) -> None:
         "a synaptic current": spec.has_current,
         f"decay {spec.v_decay!r}": spec.v_decay not in ("none", "subtract"),
         "an input shift": spec.input_shift != 0,
+        f"a state of {spec.v_bits} bits": spec.v_bits > 31,
         "a state that wraps": spec.v_overflow != "saturate",
         "a late reset": spec.reset_delay != 0,
         "sums that saturate one by one": spec.summation != "exact",

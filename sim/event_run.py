@@ -185,13 +185,24 @@ def _entering(
 def _run_numba(
     program: EventProgram, entering: tuple[Ints, Ints], state: tuple[Ints, Ints, Ints], most: int
 ) -> tuple[tuple[Narrow, ...], int]:
-    from nmhw.sim.kernels.event_loop import run_events
+    from nmhw.sim.kernels import event_loop as kernel
 
     v, updates, clipped = state
-    node, step, layers, cause, n, stuck = run_events(
-        *entering, program.pointers, program.targets, program.weights, v, program.threshold,
-        program.loss, program.v_min, program.top, program.leak, updates, clipped, _FIRST_ROOM, most,
+    cells = np.zeros((program.n_nodes, kernel.CELL_FIELDS), np.int32)
+    cells[:, kernel.CELL_V], cells[:, kernel.CELL_V_MIN] = v, program.v_min
+    cells[:, kernel.CELL_TOP], cells[:, kernel.CELL_THRESHOLD] = program.top, program.threshold
+    cells[:, kernel.CELL_LOSS], cells[:, kernel.CELL_LEAK] = program.loss, program.leak
+    node, step, layers, cause, n, stuck = kernel.run_events(
+        *entering, program.pointers, program.targets, program.weights, cells, clipped,
+        _FIRST_ROOM, most,
     )  # fmt: skip
+    v[:] = cells[:, kernel.CELL_V]
+    # updates are linear in events: what every event of a source reaches, once each
+    events = np.bincount(entering[0], minlength=program.n_nodes + 1)
+    events += np.bincount(node[:n], minlength=program.n_nodes + 1)
+    reached = np.repeat(events, np.diff(program.pointers))
+    updates += np.bincount(program.targets, reached, program.n_nodes).astype(np.int64)
+    updates += events[program.n_nodes] * (program.leak != 0)
     return tuple(np.array(values[:n]) for values in (node, step, layers, cause)), int(stuck)
 
 

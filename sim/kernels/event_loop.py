@@ -12,6 +12,15 @@ import numpy as np
 
 from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
 
+# Fields of a node's row.
+CELL_V = 0
+CELL_V_MIN = 1
+CELL_TOP = 2
+CELL_THRESHOLD = 3
+CELL_LOSS = 4  # what a firing neuron loses; -1: everything
+CELL_LEAK = 5  # toward 0, per tick of the clock
+CELL_FIELDS = 8  # with padding: two rows fill a cache line
+
 
 @kernel
 def _doubled(values):
@@ -20,15 +29,34 @@ def _doubled(values):
     return longer
 
 
+@kernel
+def _deliver(targets, weights, first, end, cells, clipped, fired, at):
+    """Update every target of one event; list those that fire from ``at`` on, return how many."""
+    n = np.uint64(at)
+    for k in range(np.uint64(first), np.uint64(end)):
+        node = np.uint64(targets[k])  # unsigned: no test for indices from the end
+        x = max(np.int64(cells[node, CELL_V]) + weights[k], np.int64(cells[node, CELL_V_MIN]))
+        if x > cells[node, CELL_TOP]:
+            x = np.int64(cells[node, CELL_TOP])
+            clipped[node] += 1
+        if x >= cells[node, CELL_THRESHOLD]:
+            loss = np.int64(cells[node, CELL_LOSS])
+            x = np.int64(0) if loss < 0 else x - loss
+            fired[n] = node
+            n += np.uint64(1)
+        cells[node, CELL_V] = x
+    return np.int64(n) - at
+
+
 def _close_over(stamp: str) -> Any:
     def run_events(
-        causes, steps, pointers, targets, weights, v, threshold, loss, v_min, top, leak, updates,
-        clipped, room, most,
+        causes, steps, pointers, targets, weights, cells, clipped, room, most,
     ):  # fmt: skip
         """Work off the events that enter in one sample, in their order.
 
-        ``causes`` and ``steps`` are their nodes and time stamps; ``room`` is the first length of
-        the lists, ``most`` the limit of what one of them may cause.
+        ``causes`` and ``steps`` are their nodes and time stamps; ``cells`` (n_nodes, CELL_FIELDS)
+        int32; ``room`` is the first length of the lists, ``most`` the limit of what one of them
+        may cause.
 
         Returns (node, step, layers, cause, n, stuck) of the n events made, in order: layers passed
         since the cause, and its number; ``stuck`` is the cause that passed the limit, or -1.
@@ -41,29 +69,19 @@ def _close_over(stamp: str) -> Any:
             # the list of events is the queue: it grows at its end while its head is worked off
             head = start = n
             source, layers = np.int64(causes[cause]), 0
-            if source == v.size:  # the clock
-                for node in range(v.size):
-                    if leak[node] != 0:
-                        x = v[node]
-                        v[node] = max(x - leak[node], 0) if x > 0 else min(x + leak[node], 0)
-                        updates[node] += 1
+            if source == cells.shape[0]:  # the clock
+                for node in range(cells.shape[0]):
+                    x, leak = np.int64(cells[node, CELL_V]), np.int64(cells[node, CELL_LEAK])
+                    cells[node, CELL_V] = max(x - leak, 0) if x > 0 else min(x + leak, 0)
             while True:
-                for k in range(pointers[source], pointers[source + 1]):
-                    node = targets[k]
-                    updates[node] += 1
-                    x = max(v[node] + weights[k], v_min[node])
-                    if x > top[node]:
-                        x = top[node]
-                        clipped[node] += 1
-                    if x >= threshold[node]:
-                        x = np.int64(0) if loss[node] < 0 else x - loss[node]
-                        if n == node_of.size:
-                            node_of, step_of = _doubled(node_of), _doubled(step_of)
-                            layers_of, cause_of = _doubled(layers_of), _doubled(cause_of)
-                        node_of[n], step_of[n] = node, steps[cause]
-                        layers_of[n], cause_of[n] = layers + 1, cause
-                        n += 1
-                    v[node] = x
+                first, end = pointers[source], pointers[source + 1]
+                while n + end - first > node_of.size:
+                    node_of, step_of = _doubled(node_of), _doubled(step_of)
+                    layers_of, cause_of = _doubled(layers_of), _doubled(cause_of)
+                made = _deliver(targets, weights, first, end, cells, clipped, node_of, n)
+                for k in range(n, n + made):
+                    step_of[k], layers_of[k], cause_of[k] = steps[cause], layers + 1, cause
+                n += made
                 if n - start > most:
                     return node_of, step_of, layers_of, cause_of, n, cause
                 if head == n:
