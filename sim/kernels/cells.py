@@ -172,11 +172,20 @@ def _close_over_update_general(stamp: str) -> Any:
         base, state = pop[P_BASE], pop[P_STATE]
         bits, floored = pop[P_DECAY_BITS], pop[P_FLOOR]
         late, kind, most = pop[P_RESET_DELAY], pop[P_RESET], pop[P_MAX_SPIKES]
+        shift, strict = pop[P_SHIFT], pop[P_STRICT]
+        u_decay, v_decay = pop[P_U_DECAY], pop[P_V_DECAY]
+        u_bits, u_wrap, v_wrap = pop[P_U_BITS], pop[P_U_WRAP], pop[P_V_WRAP]
+        is_wide, bound = pop[P_SUM_BITS] != 0, pop[P_HAS_V_MIN]
+        width = pop[P_SUM_BITS] if is_wide else pop[P_V_BITS]
+        top = (np.int64(1) << (pop[P_V_BITS] - 1)) - 1
+        keeps_u, converges = pop[P_HAS_CURRENT] != 0, v_decay == DECAY_CONVERGE
+        fires_late = pop[P_IS_SPIKING] != 0 and late != 0
+        fires_now = pop[P_IS_SPIKING] != 0 and late == 0
         clipped = 0
         at = ring_at
         for j in range(pop[P_SIZE]):
             k = state + j
-            x = x64[j] << pop[P_SHIFT]
+            x = x64[j] << shift
             x64[j] = 0
             u, v = u64[k], v64[k]
             threshold, v_reset = params[G_THRESHOLD, k], params[G_V_RESET, k]
@@ -184,37 +193,35 @@ def _close_over_update_general(stamp: str) -> Any:
             active = v != 0 or x != 0 or u != 0 or u_bias != 0 or v_bias != 0
             marks[base + j] = active
             counts[base + j] += np.uint8(active)
-            wide = decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored) + x + u_bias
-            u = fit(wide, pop[P_U_BITS], pop[P_U_WRAP])
+            wide = decay(u, params[G_U_KEEP, k], u_decay, bits, floored) + x + u_bias
+            u = fit(wide, u_bits, u_wrap)
             hit = u != wide
-            if pop[P_HAS_CURRENT]:
+            if keeps_u:
                 u64[k] = u
             n = np.int64(0)
             if resting[base + j] > 0:
                 resting[base + j] -= 1
             else:
-                if pop[P_IS_SPIKING] and late:
-                    n = count_spikes(v, threshold, pop[P_STRICT], most)
+                if fires_late:
+                    n = count_spikes(v, threshold, strict, most)
                     if n:
                         v = reset(v, n, threshold, v_reset, kind)
-                v = decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored) + u + v_bias
-                if pop[P_V_DECAY] == DECAY_CONVERGE and v != 0:
+                v = decay(v, params[G_V_KEEP, k], v_decay, bits, floored) + u + v_bias
+                if converges and v != 0:
                     v -= params[G_V_KEEP, k] if v > 0 else -params[G_V_KEEP, k]
                 below = False
-                if pop[P_HAS_V_MIN] == 1:
+                if bound == 1:
                     v = max(v, params[G_V_MIN, k])
-                elif pop[P_HAS_V_MIN]:
+                elif bound:
                     below = v < params[G_V_MIN, k]
                 wide = v
-                width = pop[P_V_BITS] if pop[P_SUM_BITS] == 0 else pop[P_SUM_BITS]
-                v = fit(wide, width, pop[P_V_WRAP])
+                v = fit(wide, width, v_wrap)
                 hit = hit or v != wide
-                if pop[P_IS_SPIKING] and not late:
-                    n = count_spikes(v, threshold, pop[P_STRICT], most)
+                if fires_now:
+                    n = count_spikes(v, threshold, strict, most)
                     if n:
                         v = reset(v, n, threshold, v_reset, kind)
-                if pop[P_SUM_BITS] != 0:
-                    top = (np.int64(1) << (pop[P_V_BITS] - 1)) - 1
+                if is_wide:
                     hit = hit or v > top
                     v = min(v, top)
                 if below and n == 0:
