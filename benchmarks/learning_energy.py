@@ -43,12 +43,15 @@ GOAL = 30.0
 MACHINES = {
     "std-ed": ("event", "event/stream"),
     "mpd-ed": ("event", "event/stream"),
-    "stbp": ("gated", "gated/stream", "dense", "dense/stream"),
+    "stbp": (
+        "gated", "gated/stream", "gated-once", "gated-once/stream", "dense", "dense/stream",
+    ),
     "stbp-band": ("band", "band/stream"),
-}
+}  # fmt: skip
 BASELINES = {
     "stbp-dense": ("stbp", "dense"),
     "stbp-gated": ("stbp", "gated"),
+    "stbp-gated-once": ("stbp", "gated-once"),
     "stbp-band": ("stbp-band", "band"),
 }
 

@@ -73,17 +73,17 @@ def _ratio_table(study: Found, rule: str, code: str, scope: str) -> Iterator[str
     yield f"STBP / {rule}, {code} code, {scope} (ratio; range over all prices of the set)"
     steps = study["steps"]
     heads = "".join(f"{f'T={t}':>15s}" for t in steps)
-    yield f"{'baseline':11s}{'writes':7s}{'prices':15s}{heads}"
+    yield f"{'baseline':16s}{'writes':7s}{'prices':15s}{heads}"
     for baseline in BASELINES:
         for writes in ("sample", "stream"):
             rows = _select(
                 study, rule=rule, code=code, scope=scope, baseline=baseline, writes=writes
             )
             cells = "".join(f"{r['op_ratio']:15.1f}" for r in rows)
-            yield f"{baseline:11s}{writes:7s}{'operations':15s}{cells}"
+            yield f"{baseline:16s}{writes:7s}{'operations':15s}{cells}"
             for cost in COST_SETS:
                 cells = "".join(f"{_cell(r['energy_ratio'][cost]):>15s}" for r in rows)
-                yield f"{'':18s}{cost:15s}{cells}"
+                yield f"{'':23s}{cost:15s}{cells}"
 
 
 def _cell(ratio: Found) -> str:
@@ -96,7 +96,7 @@ def _goal_table(study: Found, goal: float) -> Iterator[str]:
     yield f"T at which the ratio reaches {goal:.0f} ({SCOPE}; log-log interpolation between the T"
     yield "that were trained; '-': not up to the largest)"
     heads = [f"{b.removeprefix('stbp-')}/{w}" for b in BASELINES for w in ("sample", "stream")]
-    yield f"{'rule':8s}{'code':9s}{'prices':16s}" + "".join(f"{h:>14s}" for h in heads)
+    yield f"{'rule':8s}{'code':9s}{'prices':16s}" + "".join(f"{h:>17s}" for h in heads)
     for rule in RULES:
         for code in CODES:
             for cost in COST_SETS:
@@ -107,7 +107,7 @@ def _goal_table(study: Found, goal: float) -> Iterator[str]:
                                        baseline=baseline, writes=writes)  # fmt: skip
                         values = [r["energy_ratio"][cost]["value"] for r in rows]
                         cells.append(crossing(study["steps"], values, goal))
-                yield f"{rule:8s}{code:9s}{cost:16s}" + "".join(f"{c:>14s}" for c in cells)
+                yield f"{rule:8s}{code:9s}{cost:16s}" + "".join(f"{c:>17s}" for c in cells)
 
 
 def crossing(steps: list[int], values: list[float], goal: float) -> str:
@@ -129,7 +129,7 @@ def plot(study: Found, folder: Path) -> None:
 
 def _plot_ratios(study: Found, path: Path) -> None:
     figure, axes = new_axes(7.0, 4.4)
-    styles = {"stbp-dense": "-", "stbp-gated": "--", "stbp-band": ":"}
+    styles = {"stbp-dense": "-", "stbp-gated": "--", "stbp-gated-once": "-.", "stbp-band": ":"}
     cost = "horowitz-32bit"
     series = [(rule, code) for rule in RULES for code in CODES]
     for (rule, code), color in zip(series, COLORS, strict=False):
@@ -147,7 +147,7 @@ def _plot_ratios(study: Found, path: Path) -> None:
              ylabel="energy ratio, learning only", title=f"digits 64-128-10, prices {cost}")
     axes.set_xticks(study["steps"], [str(t) for t in study["steps"]])
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=6.5, ncols=2)
+    axes.legend(frameon=False, fontsize=6, ncols=2)
     save_figure(figure, path)
 
 

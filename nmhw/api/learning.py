@@ -64,7 +64,8 @@ def learn(
     seeds : sequence of int
         Root seeds of initial weights, order of samples, rate-coded spikes and rounding.
     baselines : sequence of str, optional
-        Of "stbp-dense", "stbp-gated", "stbp-band"; default all (none when the rule is STBP).
+        Of "stbp-dense", "stbp-gated", "stbp-gated-once", "stbp-band"; default all (none
+        when the rule is STBP).
     costs : sequence of str
         Cost sets; see ``nmhw.values.cost_sets``.
     scope : "learning only" | "whole training"

@@ -26,6 +26,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
 BASELINE_FORMS: dict[str, tuple[str, str]] = {
     "stbp-dense": ("none", "dense"),
     "stbp-gated": ("none", "gated"),
+    "stbp-gated-once": ("none", "gated-once"),
     "stbp-band": ("band", "band"),
 }
 

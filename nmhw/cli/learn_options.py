@@ -83,7 +83,7 @@ _OPTIONS = (
     click.option("--set", "rule_settings", multiple=True, metavar="FIELD=VALUE",
                  help="Any field of the rule, e.g. decay=0.8. Repeatable."),
     click.option("--baselines", metavar="NAMES",
-                 help="Of stbp-dense,stbp-gated,stbp-band; none.  [all three]"),
+                 help="Of stbp-dense,stbp-gated,stbp-gated-once,stbp-band; none.  [all four]"),
     click.option("--costs", metavar="SETS",
                  help="Of horowitz-32bit,horowitz-8bit,sop-1.5pj.  [all three]"),
     click.option("--scope", type=click.Choice(["learning only", "whole training"]),

@@ -148,7 +148,7 @@ def _ratio_tables(summary: Mapping[str, Any]) -> Iterable[RenderableType]:
         for cost, found in ratios["energy_ratio"].items():
             cells = [found[n] for n in names]
             table.add_row(
-                cost, *(f"{c['value']:.1f} ({c['low']:.1f} to {c['high']:.1f})" for c in cells)
+                cost, *(f"{c['value']:.1f} ({c['low']:.1f}-{c['high']:.1f})" for c in cells)
             )
         yield table
         yield Text("")

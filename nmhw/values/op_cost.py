@@ -29,8 +29,9 @@ SCOPES: tuple[Scope, ...] = ("learning only", "whole training")
 
 #: Baselines: time-step surrogate-gradient learning (STBP), the same weights and the same task,
 #: counted for three machines. dense: every weight in every step. gated: weight gradients only
-#: where the source spiked. band: gated, and errors only where the surrogate is not 0.
-BASELINES = ("stbp-dense", "stbp-gated", "stbp-band")
+#: where the source spiked. gated-once: gated, and the head's error, equal in all steps, is formed
+#: and carried back once. band: events only, errors enter where the membrane is near the threshold.
+BASELINES = ("stbp-dense", "stbp-gated", "stbp-gated-once", "stbp-band")
 
 #: Unit actions of every operation. A synop reads a weight and adds it; an error event is one
 #: multiplication and two state words; a membrane update a multiplication and two state words.

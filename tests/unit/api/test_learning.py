@@ -38,7 +38,7 @@ def test_two_rules_learn_the_digits(steps: LearningExperiment) -> None:
 def test_the_baselines_are_the_same_training_counted_for_three_machines(
     steps: LearningExperiment,
 ) -> None:
-    dense, gated, _ = steps.baselines
+    dense, gated, once, _ = steps.baselines
     assert dense.accuracies() == gated.accuracies()
     counts = {b.name: b.counts.by_operation() for b in steps.baselines}
     n = 160 * 6
@@ -47,6 +47,7 @@ def test_the_baselines_are_the_same_training_counted_for_three_machines(
     assert counts["stbp-dense"]["propagation_mac"] == n * 8 * 24 * 10
     assert counts["stbp-gated"]["gradient_add"] == counts["stbp-gated"]["synop"]
     assert counts["stbp-gated"]["gradient_mac"] == 0
+    assert once.counts.total("propagation_mac") == n * 24 * 10
     own = steps.training.counts.by_operation()
     assert own["error_event"] < counts["stbp-band"]["error_event"] < n * 8 * 24
     ratios = steps.to_json()["ratios"]
@@ -61,7 +62,8 @@ def test_the_json_has_the_promised_keys(steps: LearningExperiment) -> None:
     summary = steps.to_json()
     promised = {"rule", "chip", "data", "accuracy", "epochs", "op_ratio", "energy_ratio", "scope"}
     assert promised <= set(summary)
-    assert set(summary["op_ratio"]) == {"stbp-dense", "stbp-gated", "stbp-band"}
+    named = {"stbp-dense", "stbp-gated", "stbp-gated-once", "stbp-band"}
+    assert set(summary["op_ratio"]) == named
     assert len(summary["epochs"]) == 6
     assert summary["is_reconstruction"]
     assert summary["accuracy"] == summary["epochs"][-1]["accuracy"]
