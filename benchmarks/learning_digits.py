@@ -20,7 +20,7 @@ FLOAT = {"mode": "float", "batch": 64, "optimizer": "adam", "lr_drop": 0.2}
 NO_GRID = {"bits": None}
 
 #: One sample at a time, plain descent, 8-bit weights up to 1.5: what a chip would do.
-CHIP = {"mode": "float", "batch": 1, "optimizer": "sgd", "lr_drop": 0.2, "epochs": 20}
+CHIP = {"mode": "integer", "batch": 1, "optimizer": "sgd", "lr_drop": 0.2, "epochs": 20}
 
 TIMES = {**FLOAT, "lr": 5e-3, "epochs": 25}
 STEPS = {**FLOAT, "lr": 2e-3, "epochs": 25}

@@ -2,10 +2,11 @@
 
     python benchmarks/learning_energy.py [--quick] [--json] [--plots DIR] [-o DIR] [--seeds 0-2]
 
-Digits, 64-128-10. STD-ED once (exact spike times have no T), MPD-ED and STBP for T = 4 to 64 steps
-with latency and rate code. STBP is trained once per T and counted for three machines: dense,
-spike-gated, and band-masked (a training of its own). Weights are written once per sample, or at
-every contribution ("stream"). Learning rates are chosen on the validation part; the T at which a
+Digits, 64-128-10. STD-ED in T ticks, MPD-ED and STBP in T steps, T = 4 to 64, latency and rate code
+(STD-ED: latency; beside the rate code it is the same training). STBP is trained once per T and
+counted for several machines: dense, spike-gated (with the head's error carried back in every step, or once), and band-masked (a training
+of its own). Weights are written once per sample, or at every contribution ("stream": a training of
+its own too). Learning rates are chosen on the validation part; the T at which a
 ratio reaches 30 is printed, not chosen.
 """
 
@@ -39,15 +40,15 @@ QUICK_STEPS = (4, 16)
 CODES = ("latency", "rate")
 GOAL = 30.0
 
-#: (rule, accounting) of every machine; the first form of a rule is its own machine.
+WRITES = ("sample", "stream")
+
+#: Machines that a training is counted for; the first one is the rule's own.
 MACHINES = {
-    "std-ed": ("event", "event/stream"),
-    "mpd-ed": ("event", "event/stream"),
-    "stbp": (
-        "gated", "gated/stream", "gated-once", "gated-once/stream", "dense", "dense/stream",
-    ),
-    "stbp-band": ("band", "band/stream"),
-}  # fmt: skip
+    "std-ed": ("event",),
+    "mpd-ed": ("event",),
+    "stbp": ("gated", "gated-once", "dense"),
+    "stbp-band": ("band",),
+}
 BASELINES = {
     "stbp-dense": ("stbp", "dense"),
     "stbp-gated": ("stbp", "gated"),
@@ -63,30 +64,33 @@ class Training:
     rule: str
     code: str
     n_steps: int
+    writes: str
     rates: tuple[float, ...]
 
     @property
     def name(self) -> str:
         """File name."""
-        return f"{self.rule}-{self.code}-{self.n_steps}"
+        return f"{self.rule}-{self.code}-{self.n_steps}-{self.writes}"
 
 
 def trainings(steps: tuple[int, ...], rates: Found) -> Iterator[Training]:
     """Yield every training of the study, the shortest first."""
-    yield Training("std-ed", "latency", 16, rates["std-ed"])
     for n_steps in steps:
-        for code in CODES:
-            for rule in ("mpd-ed", "stbp", "stbp-band"):
-                yield Training(rule, code, n_steps, rates[rule])
+        for writes in WRITES:
+            yield Training("std-ed", "latency", n_steps, writes, rates["std-ed"])
+            for code in CODES:
+                for rule in ("mpd-ed", "stbp", "stbp-band"):
+                    yield Training(rule, code, n_steps, writes, rates[rule])
 
 
 def settings_of(training: Training, lr: float, form: Found) -> Any:
     """Return the LearningSettings of a training."""
     options: Found = {"mask": "band"} if training.rule == "stbp-band" else {}
     rule = "mpd-ed" if training.rule == "stbp-band" else training.rule
+    weights = WeightFormat(accumulate="stream" if training.writes == "stream" else "sample")
     return initial_settings(
         rule, "digits", n_steps=training.n_steps, code=training.code, lr=lr, rule_options=options,
-        **form,
+        weights=weights, **form,
     )  # fmt: skip
 
 
@@ -115,7 +119,7 @@ def run(
     validation, _ = _train(training, data, chosen, 100, form, (), folder)
     found = {
         "rule": training.rule, "code": training.code, "n_steps": training.n_steps, "seeds": seeds,
-        "lr": chosen, "validation_by_lr": tried,
+        "writes": training.writes, "lr": chosen, "validation_by_lr": tried,
         "validation_accuracy": validation.records[-1].validation_accuracy,
         "accuracy": [t.test_accuracy for t, _ in done],
         "silent": max(done[0][0].records[-1].silent_fraction.values(), default=0.0),
@@ -158,17 +162,14 @@ def ratios(found: dict[str, Found], steps: tuple[int, ...]) -> list[Found]:
     for rule in ("std-ed", "mpd-ed"):
         for code in CODES:
             for n_steps in steps:
-                name = "std-ed-latency-16" if rule == "std-ed" else f"mpd-ed-{code}-{n_steps}"
-                for baseline, (kind, form) in BASELINES.items():
-                    other = found[f"{kind}-{code}-{n_steps}"]["machines"]
-                    for writes in ("sample", "stream"):
-                        mark = "/stream" if writes == "stream" else ""
-                        mine = found[name]["machines"]["event" + mark]
-                        rows += _ratio_rows(
-                            {"rule": rule, "code": code, "n_steps": n_steps,
-                             "baseline": baseline, "writes": writes},
-                            other[form + mark], mine,
-                        )  # fmt: skip
+                own_code = "latency" if rule == "std-ed" else code
+                for writes in WRITES:
+                    mine = found[f"{rule}-{own_code}-{n_steps}-{writes}"]["machines"]["event"]
+                    for baseline, (kind, form) in BASELINES.items():
+                        other = found[f"{kind}-{code}-{n_steps}-{writes}"]["machines"][form]
+                        head = {"rule": rule, "code": code, "n_steps": n_steps,
+                                "baseline": baseline, "writes": writes}  # fmt: skip
+                        rows += _ratio_rows(head, other, mine)
     return rows
 
 
@@ -221,8 +222,8 @@ def main() -> None:
 
 #: What a chip would do: one sample at a time, plain descent, 8-bit weights up to 1.5.
 FORM: Found = {
-    "net": "64-128-10", "mode": "float", "batch": 1, "optimizer": "sgd", "lr_drop": 0.2,
-    "epochs": 10, "weights": WeightFormat(),
+    "net": "64-128-10", "mode": "integer", "batch": 1, "optimizer": "sgd", "lr_drop": 0.2,
+    "epochs": 10,
 }  # fmt: skip
 
 #: Tried on validation; the best is taken.

@@ -32,15 +32,15 @@ def tables(study: Found, goal: float) -> str:
 def _accuracy_table(study: Found) -> Iterator[str]:
     yield "Accuracy (%, test, mean of the seeds) and energy of one training (horowitz-32bit,"
     yield "whole training), each on its own machine; * = best T on validation"
-    head = f"{'rule':10s} {'code':8s} {'T':>3s} {'rate':>6s} {'validation':>10s} {'test':>6s} "
-    yield f"{head}{'energy':>9s} {'silent':>7s}"
+    head = f"{'rule':10s} {'code':8s} {'writes':7s} {'T':>3s} {'rate':>6s} {'validation':>10s}"
+    yield f"{head} {'test':>6s} {'energy':>9s} {'silent':>7s}"
     best = _best(study)
     for name, found in study["trainings"].items():
         accuracy, mark = np.mean(found["accuracy"]), "*" if name in best else " "
-        steps = "-" if found["rule"] == "std-ed" else str(found["n_steps"])
         energy = format_si(training_energy(found, "horowitz-32bit"), "J")
         yield (
-            f"{found['rule']:10s} {found['code']:8s} {steps:>3s} {found['lr']:6g} "
+            f"{found['rule']:10s} {found['code']:8s} {found['writes']:7s} {found['n_steps']:3d} "
+            f"{found['lr']:6g} "
             f"{100 * found['validation_accuracy']:10.2f} {100 * accuracy:6.2f}{mark}"
             f"{energy:>9s} {100 * found['silent']:5.0f} %"
         )
@@ -48,9 +48,9 @@ def _accuracy_table(study: Found) -> Iterator[str]:
 
 def _best(study: Found) -> set[str]:
     """Return the name of the best T on validation of each rule and code."""
-    best: dict[tuple[str, str], tuple[float, str]] = {}
+    best: dict[tuple[str, ...], tuple[float, str]] = {}
     for name, found in study["trainings"].items():
-        key = (found["rule"], found["code"])
+        key = (found["rule"], found["code"], found["writes"])
         candidate = (found["validation_accuracy"], name)
         if key not in best or candidate[0] > best[key][0]:
             best[key] = candidate
@@ -158,15 +158,16 @@ def _plot_accuracy(study: Found, path: Path) -> None:
              ("mpd-ed", "rate", "event"), ("stbp", "latency", "gated"), ("stbp", "rate", "gated"),
              ("stbp", "latency", "dense"), ("stbp", "rate", "dense")]  # fmt: skip
     for (rule, code, kind), color in zip(lines, COLORS, strict=True):
-        found = [f for f in study["trainings"].values() if (f["rule"], f["code"]) == (rule, code)]
+        wanted = (rule, code, "sample")
+        all_found = study["trainings"].values()
+        found = [f for f in all_found if (f["rule"], f["code"], f["writes"]) == wanted]
         points = [(training_energy(f, cost, kind), f["accuracy"], f["n_steps"]) for f in found]
         x, y = [p[0] for p in points], [100 * float(np.mean(p[1])) for p in points]
         label = f"{rule} {code}" + ("" if kind == "event" else f", {kind}")
         axes.plot(x, y, "o-", ms=4, color=color, label=label)
         for (energy, accuracy, n_steps) in points:
-            if rule != "std-ed":
-                axes.annotate(str(n_steps), (energy, 100 * float(np.mean(accuracy))), fontsize=6,
-                              textcoords="offset points", xytext=(3, 3))  # fmt: skip
+            axes.annotate(str(n_steps), (energy, 100 * float(np.mean(accuracy))), fontsize=6,
+                          textcoords="offset points", xytext=(3, 3))  # fmt: skip
     axes.set(xscale="log", xlabel=f"energy of one training, whole training, {cost} (J)",
              ylabel="test accuracy (%)", title="digits 64-128-10; numbers: T")
     axes.legend(frameon=False, fontsize=7)
