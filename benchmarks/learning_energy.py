@@ -4,10 +4,10 @@
 
 Digits, 64-128-10. STD-ED in T ticks, MPD-ED and STBP in T steps, T = 4 to 64, latency and rate code
 (STD-ED: latency; beside the rate code it is the same training). STBP is trained once per T and
-counted for several machines: dense, spike-gated (with the head's error carried back in every step, or once), and band-masked (a training
-of its own). Weights are written once per sample, or at every contribution ("stream": a training of
-its own too). Learning rates are chosen on the validation part; the T at which a
-ratio reaches 30 is printed, not chosen.
+counted for several machines: dense, spike-gated (the head's error carried back in every step, or
+once), and band-masked (a training of its own). Weights are written once per sample, or at every
+contribution ("stream": a training of its own too). Learning rates are chosen on the validation
+part; the T at which a ratio reaches 30 is printed, not chosen.
 """
 
 from __future__ import annotations
