@@ -10,11 +10,11 @@ import click
 from nmhw.cli.learn_options import FORMAT, SETTINGS, learning_options, parse_seeds
 from nmhw.cli.options import given_options, output_options
 from nmhw.cli.output import emit_json, emit_text, note
-from nmhw.errors import UsageError
+from nmhw.errors import InputError, UsageError
 
 
 @click.command("learn")
-@click.argument("data")
+@click.argument("data", required=False)
 @learning_options
 @output_options
 def command(**options: Any) -> None:
@@ -23,6 +23,11 @@ def command(**options: Any) -> None:
     Accuracy and energy per epoch, operations by kind, and ratios against time-step
     surrogate-gradient learning (STBP) counted for a dense, a spike-gated and a band-masked machine.
     """
+    if options["check_rule"]:
+        _check_rule(options)
+        return
+    if options["data"] is None:
+        raise UsageError("learn needs data", hint="nmhw learn digits, or a .npz file")
     from nmhw.api.learning import learn
     from nmhw.values.cost_sets import COST_SETS
 
@@ -60,6 +65,26 @@ def command(**options: Any) -> None:
         emit_json(experiment.to_json())
     else:
         emit_text(experiment.report())
+
+
+def _check_rule(options: dict[str, Any]) -> None:
+    """Print one line per check; a failed one is an error."""
+    from nmhw.api.rule_checks import check_learning_rule
+    from nmhw.report.learn_text import render_checks
+
+    given = _settings(options).get("rule_options", {})
+    rows = check_learning_rule(options["rule"], parse_seeds(options["seeds"])[0], **given)
+    table = [{"name": r.name, "passed": r.passed, "detail": r.detail} for r in rows]
+    if options["as_json"]:
+        emit_json({"rule": options["rule"], "checks": table})
+    else:
+        emit_text(render_checks(options["rule"], table))
+    failed = [r.name for r in rows if r.passed is False]
+    if failed:
+        raise InputError(
+            "the rule fails its checks", got=", ".join(failed), where=options["rule"],
+            rule="learn.check-rule",
+        )  # fmt: skip
 
 
 class _Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -167,6 +167,15 @@ def _operation_table(summary: Mapping[str, Any]) -> RenderableType:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.3g}"
+
+
+def render_checks(rule: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return one line per check of a rule."""
+    marks = {True: "ok", False: "FAILED", None: "not run"}
+    table = new_table(f"Checks of {rule}", ["check", "", ""], left=3)
+    for row in rows:
+        table.add_row(row["name"], marks[row["passed"]], row["detail"])
+    return render([table])
 
 
 def render_groups(summary: Mapping[str, Any]) -> str:

@@ -84,3 +84,31 @@ def test_a_directory_of_others_is_left_alone(
     assert main(["learn", "digits", *SHORT, "-o", str(tmp_path)]) == 2
     assert "did not write" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_check_rule_prints_a_line_per_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["learn", "--check-rule", "--rule", "stdp", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rule"] == "stdp"
+    assert len(found["checks"]) > 5
+    assert all(check["passed"] for check in found["checks"])
+
+
+def test_a_rule_that_fails_its_checks_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from nmhw.sim.learning.local import LearningRule\n"
+        "from nmhw.values.learning import RuleSpec\n"
+        "class Mine(LearningRule):\n"
+        "    spec = RuleSpec('mine', 'no step', 'dw = 0', triggers=('on_pre',))\n"
+    )
+    assert main(["learn", "--check-rule", "--rule", f"{tmp_path / 'mine.py'}:Mine"]) == 2
+    captured = capsys.readouterr()
+    assert "FAILED" in captured.out
+    assert "the rule fails its checks" in captured.err
+
+
+def test_learning_without_data_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["learn"]) == 2
+    assert "learn needs data" in capsys.readouterr().err
