@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 #: the integer form (one sample at a time) and the mini-batch float form.
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("std-ed", "integer"): {"lr": 0.01},
-    ("mpd-ed", "integer"): {"lr": 0.01},
-    ("stbp", "integer"): {"lr": 0.01},
-    ("srm", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
-    ("std-ed", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
+    ("mpd-ed", "integer"): {"lr": 0.02},
+    ("stbp", "integer"): {"lr": 0.02},
+    ("std-ed", "float"): {"lr": 5e-3, "batch": 64, "optimizer": "adam"},
     ("mpd-ed", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
     ("stbp", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
+    ("srm", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
 }
 
 #: How each baseline of STBP is trained and counted: mask of the training, accounting.

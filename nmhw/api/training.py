@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.api.learning_inputs import encode_steps_of, encode_times_of, is_redrawn
-from nmhw.errors import ResultFileError, UnsupportedError
+from nmhw.errors import ResultFileError
 from nmhw.io.atomic import replacing
 from nmhw.values.dataset import LabeledData, Part
 from nmhw.values.learning import OPERATIONS, EpochRecord, OperationCounts
@@ -135,17 +135,130 @@ class Trainer:
         chosen, weights = self.settings, self.weights
         if weights is None:
             weights = initial_weights(self.net, self.rule, self.seed)
-        if self._is_batched:
+        if self.rule.name == "srm":
             from nmhw.sim.learning.batch_engine import BatchEngine
 
             return BatchEngine(
-                self.net, weights, self.rule, chosen.weights, chosen.lr, self.seed,
-                chosen.optimizer, chosen.batch, self.accountings, self.frozen,
-            )  # fmt: skip
-        raise UnsupportedError(
-            "this version trains in float arithmetic", got=chosen.mode, hint="--mode float",
-            rule="learning.mode",
-        )
+                self.net, weights, self.rule, chosen.lr, chosen.optimizer, chosen.batch
+            )
+        from nmhw.sim.learning.engine import Engine
+
+        accountings: Any = self.accountings
+        return Engine(
+            self.net, weights, self.rule, chosen.weights, chosen.mode, chosen.lr, self.seed,
+            chosen.optimizer, chosen.batch, accountings, self.frozen,
+        )  # fmt: skip
+
+    def _packed(self, rows: NDArray[np.int64], seed: int | None, epoch: int) -> Any:
+        from nmhw.sim.learning.packed import pack_events, pack_times
+
+        if self.rule.uses_times:
+            return pack_times(encode_times_of(self.data, rows, self.rule), self.rule)
+        events = encode_steps_of(self.data, rows, self.settings, seed, epoch)
+        return events if self.rule.name == "srm" else pack_events(events)
+
+    def test_accuracy(self) -> float:
+        """Accuracy on the test part after the last epoch."""
+        return float(self.records[-1].test_accuracy or 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Epoch:
+    """One epoch: its record, its errors per neuron, its counts on other machines."""
+
+    record: EpochRecord
+    errors: list[NDArray[np.int64]]
+    others: Mapping[str, OperationCounts]
+
+
+@dataclass(slots=True, eq=False)
+class Trainer:
+    """One training in progress."""
+
+    data: LabeledData
+    net: LearningNetwork
+    rule: GradientRule
+    settings: LearningSettings
+    seed: int
+    weights: list[NDArray[np.float64]] | None = None
+    frozen: tuple[str, ...] = ()
+    accountings: tuple[str, ...] = ()
+
+    def run(
+        self,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        progress: EpochProgress | None = None,
+    ) -> tuple[TrainedSeed, dict[str, TrainedSeed]]:
+        """Train all epochs; return the training, and the same one as other machines count it.
+
+        Parameters
+        ----------
+        checkpoint : path, optional
+            Written after every epoch.
+        resume : bool
+            Continue from the checkpoint where there is one; the outcome has the same bytes as that
+            of a run without interruption.
+
+        Raises
+        ------
+        ResultFileError
+            For a checkpoint of other settings.
+        """
+        engine = self._engine()
+        history: list[_Epoch] = []
+        if resume and checkpoint is not None and checkpoint.exists():
+            history = self._restore(engine, checkpoint)
+        judged = {part: self._judged(part) for part in ("validation", "test")}
+        inputs = None
+        rows = self.data.rows("train")
+        labels = self.data.labels[rows]
+        for epoch in range(len(history), self.settings.epochs):
+            if inputs is None or is_redrawn(self.data, self.settings, self.rule):
+                inputs = self._packed(rows, self.seed, epoch)
+            order = stream(self.seed, "learning.order", epoch).permutation(labels.size)
+            engine.lr = self.settings.lr_of_epoch(epoch)
+            outcome = engine.train(inputs, labels, order)
+            record = self._record(engine, epoch, outcome, labels.size, judged)
+            errors = [np.asarray(e, np.int64) for e in outcome.error_events]
+            history.append(_Epoch(record, errors, dict(outcome.other_counts)))
+            if checkpoint is not None:
+                self._save(engine, history, checkpoint)
+            if progress is not None:
+                progress(epoch + 1, self.settings.epochs)
+        weights = [np.asarray(w, np.float64) for w in engine.weights()]
+        return self._outcome(history, weights)
+
+    def _outcome(
+        self, history: list[_Epoch], weights: list[NDArray[np.float64]]
+    ) -> tuple[TrainedSeed, dict[str, TrainedSeed]]:
+        errors = tuple(e.errors for e in history)
+        own = TrainedSeed(self.seed, tuple(e.record for e in history), weights, errors)
+        others: dict[str, TrainedSeed] = {}
+        for kind in self.accountings:
+            records = tuple(replace(e.record, counts=e.others[kind]) for e in history)
+            others[kind] = TrainedSeed(self.seed, records, weights, errors)
+        return own, others
+
+    def _engine(self) -> Any:
+        from nmhw.sim.learning.network import initial_weights
+
+        chosen, weights = self.settings, self.weights
+        if weights is None:
+            weights = initial_weights(self.net, self.rule, self.seed)
+        if self.rule.name == "srm":
+            from nmhw.sim.learning.batch_engine import BatchEngine
+
+            return BatchEngine(
+                self.net, weights, self.rule, chosen.lr, chosen.optimizer, chosen.batch
+            )
+        from nmhw.sim.learning.engine import Engine
+
+        accountings: Any = self.accountings
+        return Engine(
+            self.net, weights, self.rule, chosen.weights, chosen.mode, chosen.lr, self.seed,
+            chosen.optimizer, chosen.batch, accountings, self.frozen,
+        )  # fmt: skip
 
     @property
     def _is_batched(self) -> bool:
@@ -187,13 +300,14 @@ class Trainer:
             if packed is not None:
                 _, predictions, _ = engine.predict(packed[0])
                 accuracies[part] = float(np.mean(predictions == packed[1]))
+        populations = [self.net.names[k] for k in self.net.feedforward]
         return EpochRecord(
             epoch,
             outcome.n_correct / n_train,
             accuracies["validation"],
             accuracies["test"],
             outcome.counts,
-            dict(zip(self.net.names, (float(x) for x in outcome.silent_fraction), strict=False)),
+            dict(zip(populations, (float(x) for x in outcome.silent_fraction), strict=False)),
             int(outcome.n_updated),
         )
 

@@ -66,11 +66,9 @@ class LearningSettings:
             raise UsageError("a learning rate is positive", got=(self.lr, self.lr_drop))
         if self.code not in CODES:
             raise UsageError("no such code", got=repr(self.code), hint=", ".join(CODES))
-        if self.mode == "integer" and (self.optimizer != "sgd" or self.batch != 1):
-            raise UsageError(
-                "integer learning is plain descent, one sample at a time",
-                got=f"{self.optimizer}, batch {self.batch}", hint="--mode float",
-            )  # fmt: skip
+        if self.mode == "integer" and self.optimizer != "sgd":
+            raise UsageError("integer learning is plain descent", got=self.optimizer,
+                             hint="--mode float")  # fmt: skip
         if self.mode == "integer" and self.weights.bits is None:
             raise UsageError("integer learning needs weights of some width", hint="--weight-bits 8")
 
