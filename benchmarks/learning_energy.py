@@ -77,10 +77,10 @@ def trainings(steps: tuple[int, ...], rates: Found) -> Iterator[Training]:
     """Yield every training of the study, the shortest first."""
     for n_steps in steps:
         for writes in WRITES:
-            yield Training("std-ed", "latency", n_steps, writes, rates["std-ed"])
+            yield Training("std-ed", "latency", n_steps, writes, rates["std-ed", "latency"])
             for code in CODES:
                 for rule in ("mpd-ed", "stbp", "stbp-band"):
-                    yield Training(rule, code, n_steps, writes, rates[rule])
+                    yield Training(rule, code, n_steps, writes, rates[rule, code])
 
 
 def settings_of(training: Training, lr: float, form: Found) -> Any:
@@ -226,12 +226,15 @@ FORM: Found = {
     "epochs": 10,
 }  # fmt: skip
 
-#: Tried on validation; the best is taken.
+#: Tried on validation by rule and code; the best is taken.
 RATES: Found = {
-    "std-ed": (0.005, 0.02),
-    "mpd-ed": (0.005, 0.02),
-    "stbp": (0.005, 0.02),
-    "stbp-band": (0.005, 0.02),
+    ("std-ed", "latency"): (0.005, 0.01, 0.02),
+    ("mpd-ed", "latency"): (0.02, 0.04),
+    ("mpd-ed", "rate"): (0.005, 0.02),
+    ("stbp", "latency"): (0.02, 0.04),
+    ("stbp", "rate"): (0.005, 0.02),
+    ("stbp-band", "latency"): (0.02, 0.04),
+    ("stbp-band", "rate"): (0.005, 0.02),
 }
 
 if __name__ == "__main__":
