@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from nmhw.api.learning_rules import (
     baseline_settings,
     default_settings,
     gradient_rule,
+    is_local,
+    learning_rule,
 )
 from nmhw.api.training import TrainedSeed, Trainer
 from nmhw.errors import UsageError
@@ -58,7 +61,8 @@ def learn(
     data : LabeledData, name or path
         See ``nmhw.io.learning_data.load_learning_data``.
     rule : str
-        "std-ed", "mpd-ed", "stbp", "srm".
+        "std-ed", "mpd-ed", "stbp", "srm"; or a local rule ("delta", "pes", "my.py:MyRule"...) that
+        trains the head from its third factor, behind hidden layers that stay random.
     chip : ChipSpec, name or path, optional
         Where the network is mapped, so that error packets are routed; without one they stay local.
     seeds : sequence of int
@@ -102,7 +106,7 @@ def learn(
     names, price_sets = _checked_names(rule, baselines, costs, scope, seeds)
     chosen = _settings(rule, samples, settings)
     net, weights = initial if initial is not None else (_network(chosen, samples), None)
-    spec = gradient_rule(chosen).spec
+    spec = learning_rule(chosen).spec
     place = None
     if chip is not None:
         spec_of_chip = _chip(chip)
@@ -111,7 +115,7 @@ def learn(
     before = None
     if weights is not None:
         before = Trainer(
-            samples, net, gradient_rule(chosen), chosen, seeds[0], weights
+            samples, net, learning_rule(chosen), chosen, seeds[0], weights
         ).test_accuracy()
     run = _Runner(samples, net, weights, tuple(frozen), tuple(seeds), out, resume, progress, place)
     trained = run.train(rule, chosen, ())
@@ -146,7 +150,7 @@ class _Runner:
         found = []
         for seed in self.seeds:
             trainer = Trainer(
-                self.data, self.net, gradient_rule(settings), settings, seed, self.weights,
+                self.data, self.net, learning_rule(settings), settings, seed, self.weights,
                 self.frozen, accountings,
             )  # fmt: skip
             checkpoint = None
@@ -242,6 +246,9 @@ def _settings(rule: str, data: LabeledData, given: Mapping[str, Any]) -> Learnin
     if unknown:
         known = ", ".join(LearningSettings.__dataclass_fields__)
         raise UsageError("no such setting", got=unknown, hint=known)
+    if is_local(rule):
+        # local rules compute in float; their weights stay on the grid of the format
+        given = {**given, "mode": "float", "batch": 1, "optimizer": "sgd"}
     mode = given.get("mode", "integer")
     defaults = default_settings(rule, mode)
     if "net" not in given:
@@ -267,7 +274,8 @@ def _network(settings: LearningSettings, data: LabeledData) -> LearningNetwork:
 def _initial(net: LearningNetwork, settings: LearningSettings) -> list[Any]:
     from nmhw.sim.learning.network import initial_weights
 
-    return list(initial_weights(net, gradient_rule(settings), 0))
+    rule = gradient_rule(replace(settings, rule="mpd-ed", rule_options={}))
+    return list(initial_weights(net, rule, 0))
 
 
 def _chip(chip: ChipSpec | str | Path) -> ChipSpec:
@@ -284,7 +292,7 @@ def _check_memory(
     log = counts.total("log_word") / max(counts.n_samples, 1)
     check_learning_memory(
         place.chip, sum(layer.n_weights for layer in net.layers), settings.weights.bits or 32,
-        gradient_rule(settings).spec, log, sum(layer.n_out for layer in net.layers),
+        learning_rule(settings).spec, log, sum(layer.n_out for layer in net.layers),
         settings.n_steps,
     )  # fmt: skip
 

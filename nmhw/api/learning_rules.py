@@ -45,6 +45,29 @@ def gradient_rule(settings: LearningSettings) -> GradientRule:
     return named(settings.rule, **options)
 
 
+def is_local(rule: str) -> bool:
+    """Return whether a rule is a local one (built in, installed, or of your own)."""
+    from nmhw.sim.learning.gradient_rule import NAMES
+
+    return rule not in NAMES
+
+
+def learning_rule(settings: LearningSettings) -> Any:
+    """Return the GradientRule of the settings, or the LabelRule of a local one.
+
+    Raises
+    ------
+    UsageError, InputError
+        For a rule that does not exist or cannot be made.
+    """
+    if not is_local(settings.rule):
+        return gradient_rule(settings)
+    from nmhw.sim.learning.local.label_training import LabelRule
+    from nmhw.sim.learning.local.registry import load_rule
+
+    return LabelRule(load_rule(settings.rule, **settings.rule_options), settings.n_steps)
+
+
 def default_settings(rule: str, mode: str) -> dict[str, Any]:
     """Return the settings of a rule that a user did not give."""
     return dict(DEFAULTS.get((rule, mode), {}))
@@ -57,13 +80,14 @@ def baseline_settings(settings: LearningSettings, name: str) -> LearningSettings
         k: v
         for k, v in settings.rule_options.items()
         if k in ("decay", "surrogate", "width", "theta0", "band", "head", "init_gain")
-        and settings.rule != "std-ed"
+        and settings.rule in ("mpd-ed", "stbp", "srm")
     }
     rule = "stbp" if mask == "none" else "mpd-ed"
+    mode = "integer" if is_local(settings.rule) and settings.weights.bits else settings.mode
     options = kept if mask == "none" else {**kept, "mask": mask}
-    defaults = default_settings("stbp", settings.mode)
+    defaults = default_settings("stbp", mode)
     rate = settings.lr if settings.rule in ("mpd-ed", "stbp") else defaults.get("lr", settings.lr)
-    return replace(settings, rule=rule, rule_options=options, lr=rate)
+    return replace(settings, rule=rule, rule_options=options, lr=rate, mode=mode)
 
 
 def writes_nir(settings: LearningSettings) -> bool:

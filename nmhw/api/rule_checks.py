@@ -1,9 +1,16 @@
-"""``nmhw learn --check-rule``: the checks of a gradient rule or of a local rule, as one table."""
+"""``nmhw learn --check-rule`` and ``--experiment``: checks and experiments of rules."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmhw.io.atomic import write_text
+
+if TYPE_CHECKING:
+    from nmhw.sim.learning.experiments import ExperimentResult, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +63,32 @@ def check_learning_rule(rule: str, seed: int = 0, **options: Any) -> tuple[RuleC
 
     found_rule = load_rule(rule, **options)
     return tuple(RuleCheck(r.name, r.passed, r.detail) for r in check_rule(found_rule, seed=seed))
+
+
+def run_local_experiment(
+    name: str, seed: int = 0, progress: Progress | None = None, bits: int = 8
+) -> ExperimentResult:
+    """Run the experiment of a local rule by name.
+
+    Parameters
+    ----------
+    bits : int
+        Of the weights; 0 keeps floats.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    """
+    from nmhw.sim.learning.experiments import run_experiment
+
+    return run_experiment(name, seed, progress, bits=bits or None)
+
+
+def draw(result: ExperimentResult, folder: str | Path) -> Path:
+    """Write an experiment's figure and its numbers; return the figure's path."""
+    from nmhw.report.experiment_figure import draw_experiment
+
+    target = Path(folder)
+    write_text(target / f"{result.name}.json", json.dumps(result.to_json(), indent=1) + "\n")
+    return draw_experiment(result, target / f"{result.name}.png")

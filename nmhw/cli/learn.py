@@ -26,6 +26,9 @@ def command(**options: Any) -> None:
     if options["check_rule"]:
         _check_rule(options)
         return
+    if options["experiment"] is not None:
+        _run_experiment(options)
+        return
     if options["data"] is None:
         raise UsageError("learn needs data", hint="nmhw learn digits, or a .npz file")
     from nmhw.api.learning import learn
@@ -65,6 +68,25 @@ def command(**options: Any) -> None:
         emit_json(experiment.to_json())
     else:
         emit_text(experiment.report())
+
+
+def _run_experiment(options: dict[str, Any]) -> None:
+    """Run a local rule's own experiment; with -o also draw it."""
+    from nmhw.api.rule_checks import draw, run_local_experiment
+    from nmhw.cli.output import progress_bar
+
+    bits = 8 if options["weight_bits"] is None else options["weight_bits"]
+    seed = parse_seeds(options["seeds"])[0]
+    with progress_bar(options["experiment"], options["quiet"]) as bar:
+        result = run_local_experiment(options["experiment"], seed, bar, bits)
+    if options["output"] is not None:
+        note(f"saved to {draw(result, options['output'])}", options["quiet"])
+    if options["as_json"]:
+        emit_json(result.to_json())
+    else:
+        from nmhw.report.experiment_figure import render_experiment
+
+        emit_text(render_experiment(result) + "\n")
 
 
 def _check_rule(options: dict[str, Any]) -> None:

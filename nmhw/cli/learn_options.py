@@ -42,6 +42,8 @@ _OPTIONS = (
                  help="Map the network there and route error packets.  [none]"),
     click.option("--check-rule", is_flag=True,
                  help="No training: check the rule's gradients, counters, twins; no DATA needed."),
+    click.option("--experiment", metavar="NAME",
+                 help="No DATA: a local rule's own experiment, e.g. stdp-fields, e-prop-recall."),
     click.option("--assume-learning-engine", is_flag=True,
                  help="Run a rule the chip does not have; every figure is hypothetical."),
     click.option("--net", metavar="SIZES", help="64-128-10, 1x8x8-c8k3p1-p2-10, or MODEL.nir."),

@@ -88,7 +88,8 @@ class BatchEngine:
             counts = result.counts if counts is None else counts + result.counts
             n_correct += int((result.predictions == labels[rows]).sum())
             spikes = [s.sum(axis=(0, 1)).astype(np.int64) for s in result.spikes]
-            errors = [a + b for a, b in zip(errors or [0] * len(spikes), spikes, strict=True)]
+            before = errors or [np.zeros_like(s) for s in spikes]
+            errors = [a + b for a, b in zip(before, spikes, strict=True)]
             now = [np.asarray(f.any(axis=0)) for f in result.fired]
             fired = [np.logical_or(a, b) for a, b in zip(fired or now, now, strict=True)]
             self._update(result)

@@ -60,7 +60,7 @@ def test_a_file_of_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("line", "code", "text"),
     [
-        (["digits", "--rule", "magic"], 2, "no such gradient rule"),
+        (["digits", "--rule", "magic"], 2, "no such learning rule"),
         (["mnist"], 2, "no such data set"),
         (["digits", "--seeds", "a"], 2, "seeds are whole numbers"),
         (["digits", "--resume"], 2, "-o DIR"),
@@ -112,3 +112,15 @@ def test_a_rule_that_fails_its_checks_is_an_error(
 def test_learning_without_data_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["learn"]) == 2
     assert "learn needs data" in capsys.readouterr().err
+
+
+def test_an_experiment_of_a_local_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    line = ["learn", "--experiment", "sum-of-products", "--json", "-q", "-o", str(tmp_path)]
+    assert main(line) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["passed"]
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"sum-of-products.json", "sum-of-products.png"}
+    assert main(["learn", "--experiment", "alchemy"]) == 2
+    assert "no such experiment" in capsys.readouterr().err

@@ -91,7 +91,7 @@ class LocalEngine:
         for k, layer in enumerate(self.layers):
             if layer.is_recurrent:
                 self.populations[k] = self.populations[k - 1]
-        self._noise = [stream(seed, "learning.local", layer.name) for layer in self.layers]
+        self.noise = [stream(seed, "learning.local", layer.name) for layer in self.layers]
         self._handlers = [_handlers(layer, use_compiled) for layer in self.layers]
         self._add_block = None
         if use_compiled and weight_format.bits is not None:
@@ -219,7 +219,7 @@ class LocalEngine:
         self._counts[k, _K["random_word"]] += spec.random_words
         a = Activity(
             arriving, population.output, population.peak, population.theta, psi, error,
-            self.weights[k], self._noise[k].random(spec.random_words),
+            self.weights[k], self.noise[k].random(spec.random_words),
             self.learning_rate * layer.rate, self.store.scale, step, n_steps,
         )  # fmt: skip
         due = _due(a, spec.epoch_steps)

@@ -217,3 +217,63 @@ def test_silent_neurons_are_a_warning() -> None:
     options = {**FLOAT, "rule_options": {"init_gain": 0.05}, "baselines": ()}
     done = learn(SMALL, "mpd-ed", net="64-24-10", n_steps=4, epochs=1, lr=1e-5, **options)
     assert any("never fired" in warning for warning in done.to_json()["warnings"])
+
+
+def test_a_local_rule_learns_labels_and_resumes(tmp_path: Path) -> None:
+    options = {"net": "64-24-10", "n_steps": 8, "code": "accumulate", "lr": 0.02, "baselines": ()}
+    whole = learn(SMALL, "delta", epochs=3, **options)
+    assert whole.accuracy > 0.5
+    assert not whole.to_json()["is_reconstruction"]
+    learn(SMALL, "delta", epochs=3, out=tmp_path, **options)
+    again = learn(SMALL, "delta", epochs=3, out=tmp_path, resume=True, **options)
+    assert whole.to_json() == again.to_json()
+
+
+def test_a_local_rule_resumes_in_the_middle(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(label: str, done: int, total: int) -> None:
+        if done == 2:
+            raise Stopped
+
+    options = {"net": "64-16-10", "n_steps": 6, "lr": 0.02, "baselines": (), "epochs": 3}
+    whole = learn(SMALL, "delta", **options)
+    with pytest.raises(Stopped):
+        learn(SMALL, "delta", out=tmp_path, progress=stop, **options)
+    again = learn(SMALL, "delta", out=tmp_path, resume=True, **options)
+    for a, b in zip(whole.trained[0].weights, again.trained[0].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert whole.to_json() == again.to_json()
+
+
+def test_a_rule_without_errors_per_neuron_has_no_labels_to_learn_from() -> None:
+    with pytest.raises(UnsupportedError, match="no error per neuron"):
+        learn(SMALL, "stdp", net="64-16-10", epochs=1, baselines=())
+
+
+def test_integer_learning_is_the_default_and_resumes(tmp_path: Path) -> None:
+    options = {"net": "64-16-10", "n_steps": 6, "lr": 0.02, "baselines": ("stbp-gated",)}
+    whole = learn(SMALL, "mpd-ed", epochs=3, **options)
+    assert whole.settings.mode == "integer"
+    assert whole.accuracy > 0.4
+    writes = whole.training.counts.total("weight_write")
+    assert 0 < writes < whole.training.counts.total("weight_read")  # policy if-changed
+
+    class Stopped(Exception):
+        pass
+
+    def stop(label: str, done: int, total: int) -> None:
+        if done == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        learn(SMALL, "mpd-ed", epochs=3, out=tmp_path, progress=stop, **options)
+    again = learn(SMALL, "mpd-ed", epochs=3, out=tmp_path, resume=True, **options)
+    assert whole.to_json() == again.to_json()
+
+
+def test_srm_trains_in_the_numpy_form() -> None:
+    done = learn(SMALL, "srm", net="64-16-10", n_steps=6, epochs=4, lr=5e-3, baselines=(), **FLOAT)
+    first, last = (done.trained[0].records[k].train_accuracy for k in (0, -1))
+    assert last > first
