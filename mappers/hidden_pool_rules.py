@@ -89,23 +89,14 @@ def rule_layer_sizes(
     """Inputs, hidden neurons and outputs, and how many hidden neurons see input or feed outputs."""
     outputs = output_names(quantized)
     sizes = {p.name: p.size for p in quantized.populations}
-    seeing = {name: np.zeros(n, np.bool_) for name, n in sizes.items()}
-    feeding = {name: np.zeros(n, np.bool_) for name, n in sizes.items()}
-    for p in quantized.projections:
-        matrix = name_matrix(quantized, p)
-        if matrix in ("input", "output"):
-            sources, targets = _wired(quantized, p)
-            if matrix == "input":
-                seeing[p.target] |= targets > 0
-            else:
-                feeding[p.source] |= sources > 0
+    seeing, feeding = count_hidden_ends(quantized)
     found = {
         "inputs": ("inputs", sum(port.size for port in quantized.inputs)),
         "hidden": ("hidden neurons", sum(n for name, n in sizes.items() if name not in outputs)),
         "outputs": ("outputs", sum(n for name, n in sizes.items() if name in outputs)),
-        "input_targets": ("hidden neurons with input", sum(int(m.sum()) for m in seeing.values())),
+        "input_targets": ("hidden neurons with input", seeing),
         "output_sources": (
-            "hidden neurons that feed outputs", sum(int(m.sum()) for m in feeding.values())
+            "hidden neurons that feed outputs", feeding
         ),
     }  # fmt: skip
     return [
@@ -115,13 +106,42 @@ def rule_layer_sizes(
     ]
 
 
+def count_hidden_ends(quantized: QuantizedNetwork) -> tuple[int, int]:
+    """Return how many hidden neurons have a weight from an input, and to an output."""
+    seeing = {p.name: np.zeros(p.size, np.bool_) for p in quantized.populations}
+    feeding = {p.name: np.zeros(p.size, np.bool_) for p in quantized.populations}
+    for p in quantized.projections:
+        matrix = name_matrix(quantized, p)
+        if matrix == "input":
+            seeing[p.target] |= _wired(quantized, p)[1] > 0
+        elif matrix == "output":
+            feeding[p.source] |= _wired(quantized, p)[0] > 0
+    return sum(int(m.sum()) for m in seeing.values()), sum(int(m.sum()) for m in feeding.values())
+
+
+def count_recurrent_entries(quantized: QuantizedNetwork) -> int:
+    """Return the pairs of hidden neurons with a weight, whichever current it feeds."""
+    sizes = quantized.sizes()
+    pairs: dict[tuple[str, str], Any] = {}
+    for p in quantized.projections:
+        if name_matrix(quantized, p) == "recurrent":
+            ends = (p.source, p.target)
+            weights = np.abs(_expand(p, sizes).toarray())
+            pairs[ends] = pairs.get(ends, 0) + weights
+    return sum(int(np.count_nonzero(total)) for total in pairs.values())
+
+
+def _expand(p: QuantizedProjection, sizes: MappingOf[str, int]) -> Any:
+    pooled = abs(pooled_map(p, sizes[p.source]).astype(np.int64))
+    return (pooled @ abs(stored_synapses(p, sizes[p.target]).astype(np.int64))).tocsr()
+
+
 def _wired(
     quantized: QuantizedNetwork, p: QuantizedProjection
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the weights that are not 0 of every source (n_source,) and target (n_target,)."""
     sizes = quantized.sizes()
-    pooled = abs(pooled_map(p, sizes[p.source]).astype(np.int64))
-    matrix = (pooled @ abs(stored_synapses(p, sizes[p.target]).astype(np.int64))).tocsr()
+    matrix = _expand(p, sizes)
     matrix.eliminate_zeros()
     targets = np.bincount(matrix.indices, minlength=sizes[p.target])
     return np.diff(matrix.indptr).astype(np.int64), targets.astype(np.int64)

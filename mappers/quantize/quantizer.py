@@ -296,7 +296,7 @@ def _note_headroom(name: str, parts: list[QuantizedPart], ledger: Ledger) -> Non
         if over:
             text = (
                 f"if every source fired in every step, {state} would leave its {bits} bits and "
-                f"{mode} in {', '.join(over)}"
+                f"{mode.removesuffix('-full')} in {', '.join(over)}"
             )
             ledger.note(f"headroom-{state}", name, text, "warning", "calibration inputs")
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nmhw.api.arguments import check_whole
 from nmhw.api.compartments import gather_result, spread_inputs
+from nmhw.api.cycles import summarize_cycles
 from nmhw.api.float_comparison import compare_with_float
 from nmhw.api.inputs import PreparedInputs, check_event_counts, prepare_inputs
 from nmhw.api.judging import (
@@ -87,6 +88,8 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts = {**mapped, **summarize_run(result, deployed.quantized)}
     facts |= _readout_facts(plan, result, scales)
     facts |= summarize_timing(deployed.chip, options.timing, options.costs, result)
+    inputs = plan.prepared.events
+    facts |= summarize_cycles(deployed.chip, deployed.quantized, inputs, result, options.costs)
     facts["projections"] = _projection_rows(deployed, result)
     facts["spikes_per_neuron_sample"] = _mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)

@@ -87,7 +87,7 @@ def prepare_inputs(
 
 
 def check_event_counts(events: Mapping[str, SpikeEvents], chip: ChipSpec) -> None:
-    """Refuse more spikes per element and step than any neuron of the chip makes.
+    """Refuse more spikes per element and step than the chip's inputs take, or its neurons make.
 
     Images of 0..255 would pass as counts otherwise.
 
@@ -96,12 +96,14 @@ def check_event_counts(events: Mapping[str, SpikeEvents], chip: ChipSpec) -> Non
     InputError
         Naming the input and its largest count.
     """
-    most = chip.arithmetic.max_spikes_per_step
+    most, verb = chip.arithmetic.max_spikes_per_step, "sends"
+    if chip.arithmetic.max_input_events is not None:
+        most, verb = chip.arithmetic.max_input_events, "takes"
     for name, given in events.items():
         found = given.largest_count()
         if found > max(most, 1):
             raise InputError(
-                "the input holds more spikes per element and step than the chip sends",
+                f"the input holds more spikes per element and step than the chip {verb}",
                 got=found,
                 limit=most,
                 where=name,

@@ -27,7 +27,16 @@ def render_report(summary: Summary, *, color: bool = False) -> str:
         As ``nmhw.api`` makes it; sections that are absent are left out.
     """
     parts: Parts = [_header(summary), _verdict(summary)]
-    sections = (_layers, _cores, _utilization, energy_section, latency_section, _events, _loss)
+    sections = (
+        _layers,
+        _cores,
+        _utilization,
+        energy_section,
+        latency_section,
+        _cycles,
+        _events,
+        _loss,
+    )
     for section in sections:
         parts.extend(section(summary))
     parts.extend(notice_texts(summary.get("notices", ())))
@@ -126,6 +135,19 @@ def _events(s: Summary) -> Parts:
         count = format_count(row["events"], LONGEST_COUNT)
         table.add_row(name, count, span, *times, row["source"] or "unpriced")
     return [table]
+
+
+def _cycles(s: Summary) -> Parts:
+    """Show the clock cycles of a step by the chip's published law."""
+    found = s.get("clock_cycles")
+    if not found:
+        return []
+    worst, clock = found["worst"], found["clock_hz"]
+    text = f"\nClock cycles per step: {found['mean']:,.0f} on average"
+    text += "" if worst is None else f", {worst:,.0f} in the busiest step"
+    if clock is not None:
+        text += f"; the busiest step ends within dt from {format_si(clock, 'Hz')} on"
+    return [Text(f"{text} (law of {found['source']})")]
 
 
 def _cores(s: Summary) -> Parts:
