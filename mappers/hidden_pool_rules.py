@@ -62,7 +62,7 @@ def check_pool_graph(quantized: QuantizedNetwork, checks: tuple[str, ...]) -> li
             )
     if "outputs-do-not-spike" in checks:
         found += [
-            f"{p.name!r}: an output of {p.size} neurons that spike, limit 0: outputs do not spike here "
+            f"{p.name!r}: an output of {p.size} spiking neurons, limit 0: outputs do not spike "
             "(outputs-do-not-spike)"
             for p in quantized.populations
             if p.name in outputs and p.spec.is_spiking
