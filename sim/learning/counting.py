@@ -57,6 +57,7 @@ def count_as(
         raise UnsupportedError(
             f"a training by {rule.name} with this mask is not counted so", got=accounting,
             hint=f"{natural_accounting(rule)}, or train with that mask",
+            rule="learning.accounting",
         )  # fmt: skip
     counts = np.zeros_like(own)
     for name in (*_FORWARD, *_STORE):

@@ -303,7 +303,10 @@ class Engine:
 def _check_options(e: Engine) -> None:
     if e.rule.name not in ("std-ed", "mpd-ed", "stbp"):
         raise UnsupportedError(
-            "the engine does not run this rule", got=e.rule.name, hint="float_form.run_batch"
+            "the engine does not run this rule",
+            got=e.rule.name,
+            hint="float_form.run_batch",
+            rule="learning.engine",
         )
     check_network(e.net, e.rule)
     if e.mode not in ("float", "integer") or e.optimizer not in ("sgd", "adam"):
