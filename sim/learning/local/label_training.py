@@ -85,7 +85,9 @@ class LabelTraining:
                 hint="nmhw learn --experiment NAME shows it at work", rule="learn.no-labels",
             )  # fmt: skip
         if any(x.kind != "dense" or x.is_recurrent or x.pool is not None for x in net.layers):
-            raise UnsupportedError("local rules train dense layers", hint="--net 64-128-10")
+            raise UnsupportedError(
+                "local rules train dense layers", hint="--net 64-128-10", rule="learn.dense-only"
+            )
         self.lr, self.net, self.n_steps = lr, net, rule.n_steps
         hidden = [
             LocalLayer(x.name, x.n_in, x.n_out, LocalNeuron(decay=DECAY)) for x in net.layers[:-1]
