@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,60 @@ def quantize(xylo: dict[str, Any], chip_name: str = "xylo-audio2") -> QuantizedN
     network, explicit = write_network(xylo)
     profile = resolve_profile(network, "rockpool", dt_s=DT_S)
     return quantize_network(network, load_chip(chip_name), profile, explicit=explicit)
+
+
+def rename(quantized: QuantizedNetwork) -> QuantizedNetwork:
+    """Return a deployed network whose input is called "in" and whose output layer "out"."""
+    ((output,), (port,)) = ([p.sources[0] for p in quantized.outputs], quantized.inputs)
+    new = {port.name: "in", output: "out"}
+    return replace(
+        quantized,
+        inputs=(replace(port, name="in"),),
+        populations=tuple(replace(p, name=new.get(p.name, p.name)) for p in quantized.populations),
+        projections=tuple(
+            replace(q, source=new.get(q.source, q.source), target=new.get(q.target, q.target))
+            for q in quantized.projections
+        ),
+        outputs=tuple(replace(o, sources=("out",)) for o in quantized.outputs),
+    )
+
+
+def describe(quantized: QuantizedNetwork) -> dict[str, Any]:
+    """Return a renamed network (see ``rename``) as xylosim gets it."""
+    shifts = {
+        ("in" if q.source == "in" else "out" if q.target == "out" else "rec"): q.shift
+        for q in quantized.projections
+    }
+    populations = [
+        {
+            "name": p.name,
+            "n": p.size,
+            "v_shift": p.v_keep.tolist(),
+            "u_shift": p.u_keep.tolist(),
+            "u2_shift": None,
+            "threshold": p.threshold.tolist(),
+            "bias": p.v_bias.tolist(),
+            "alias": None,
+        }
+        for p in quantized.populations
+    ]
+    projections = [
+        {
+            "source": q.source,
+            "target": q.target,
+            "synapse": 0,
+            "weights": q.weights.T.tolist(),
+        }
+        for q in quantized.projections
+    ]
+    return {
+        "seed": 0,
+        "n_inputs": quantized.inputs[0].size,
+        "shifts": [shifts.get(key, 0) for key in ("in", "rec", "out")],
+        "has_bias": True,
+        "populations": populations,
+        "projections": projections,
+    }
 
 
 def count_differences(

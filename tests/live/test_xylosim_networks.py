@@ -5,7 +5,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+
+import nmhw
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
 BATCH = 25
@@ -34,3 +37,23 @@ def test_every_state_of_every_step_equals_xylosim(
             int(s.sum()) for (_, variable), s in recording.states.items() if variable == "s"
         )
     assert spikes > 1000 * BATCH
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+def test_the_deployed_braille_network_equals_xylosim(
+    ask_xylosim: Ask, xylo_vectors: ModuleType, data_dir: Path, tmp_path: Path, backend: str
+) -> None:
+    case = data_dir / "nir-cases" / "03_rnn"
+    x = np.load(case / "braille_input_letterA_256x12.npy").astype(np.int64)
+    network = nmhw.load(
+        case / "braille_noDelay_bias_zero.nir", profile="rockpool", dt_s=1e-4, reset="subtract"
+    )
+    deployed = nmhw.deploy(network, "xylo-audio2", allow=["bias"])
+    quantized = xylo_vectors.rename(deployed.quantized)
+    described = xylo_vectors.describe(quantized)
+    question = {"networks": [described], "counts": [x.tolist()], "path": str(tmp_path / "v.npz")}
+    assert ask_xylosim("make_vectors.py", question) == {"n_networks": 1}
+    (recording,) = xylo_vectors.read_recordings(tmp_path / "v.npz")
+    differences = xylo_vectors.count_differences(quantized, recording, backend)
+    assert differences == dict.fromkeys(recording.states, 0)
+    assert recording.states["lif1.lif", "s"].sum() > 100

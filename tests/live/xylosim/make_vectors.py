@@ -1,7 +1,8 @@
 """Run random networks in xylosim 0.1.3's module v2 and store what they do.
 
 Executed by the interpreter of the xylosim environment, not by that of nmhw: JSON on stdin, JSON on
-stdout. ``{"first_seed": 0, "n_networks": 12, "n_steps": 400, "path": "vectors.npz"}`` writes
+stdout. ``{"first_seed": 0, "n_networks": 12, "n_steps": 400, "path": "vectors.npz"}`` (or
+``{"networks": [...], "counts": [...], "path": ...}`` with descriptions and input events) writes
 
 - ``networks``: the descriptions (see ``random_networks``) as UTF-8 JSON;
 - ``<k>/in``: input events, uint8 (n_steps, n_inputs);
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -105,15 +107,24 @@ def pack(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(planes, -1, 0))
 
 
+def asked(question: dict[str, Any]) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Yield networks and input events: the given ones, or drawn ones."""
+    for network, counts in zip(
+        question.get("networks", []), question.get("counts", []), strict=True
+    ):
+        yield network, np.array(counts, np.uint8)
+    first = question.get("first_seed", 0)
+    for seed in range(first, first + question.get("n_networks", 0)):
+        drawer = Drawer(seed)
+        network = drawer.network()
+        yield network, drawer.counts(network["n_inputs"], question["n_steps"])
+
+
 def main() -> None:
     """Answer one question."""
     question = json.load(sys.stdin)
     networks, arrays = [], {}
-    first = question["first_seed"]
-    for seed in range(first, first + question["n_networks"]):
-        drawer = Drawer(seed)
-        network = drawer.network()
-        counts = drawer.counts(network["n_inputs"], question["n_steps"])
+    for network, counts in asked(question):
         traces = {"in": counts} | run(network, counts)
         arrays |= {f"{len(networks)}/{key}": pack(value) for key, value in traces.items()}
         networks.append(network)
