@@ -57,7 +57,7 @@ def blobs(n: int) -> tuple[np.ndarray, np.ndarray]:
 def test_integer_training_learns(rule: GradientRule, store: WeightFormat) -> None:
     x, labels = blobs(120)
     inputs = pack_times(1 - x, rule) if rule.uses_times else packed(_latency(x))
-    engine = make_engine(rule, store, "integer", lr=0.02)
+    engine = make_engine(rule, store, "integer", net=parse_sizes("6-24-3"), lr=0.02)
     before = engine.predict(inputs)[1]
     for _ in range(15):
         engine.train(inputs, labels, np.arange(120))
