@@ -61,8 +61,8 @@ def learn(
     data : LabeledData, name or path
         See ``nmhw.io.learning_data.load_learning_data``.
     rule : str
-        "std-ed", "mpd-ed", "stbp", "srm"; or a local rule ("delta", "pes", "my.py:MyRule"...) that
-        trains the head from its third factor, behind hidden layers that stay random.
+        "std-ed", "mpd-ed", "stbp", "srm"; or a local rule ("e-prop", "my.py:MyRule"...) in the
+        hidden layers, with the delta rule on the head (one layer: the rule trains the head).
     chip : ChipSpec, name or path, optional
         Where the network is mapped, so that error packets are routed; without one they stay local.
     seeds : sequence of int

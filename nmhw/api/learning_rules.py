@@ -53,7 +53,7 @@ def is_local(rule: str) -> bool:
 
 
 def learning_rule(settings: LearningSettings) -> Any:
-    """Return the GradientRule of the settings, or the LabelRule of a local one.
+    """Return the GradientRule of the settings, or the ClassifierRule of a local one.
 
     Raises
     ------
@@ -62,10 +62,9 @@ def learning_rule(settings: LearningSettings) -> Any:
     """
     if not is_local(settings.rule):
         return gradient_rule(settings)
-    from nmhw.sim.learning.local.label_training import LabelRule
-    from nmhw.sim.learning.local.registry import load_rule
+    from nmhw.sim.learning.local.classifier import classifier_rule
 
-    return LabelRule(load_rule(settings.rule, **settings.rule_options), settings.n_steps)
+    return classifier_rule(settings.rule, **settings.rule_options)
 
 
 def default_settings(rule: str, mode: str) -> dict[str, Any]:

@@ -130,19 +130,19 @@ class Trainer:
         return own, others
 
     def _engine(self) -> Any:
-        from nmhw.sim.learning.gradient_rule import named
         from nmhw.sim.learning.network import initial_weights
 
         chosen, weights = self.settings, self.weights
-        is_label = not hasattr(self.rule, "init_gain")
-        if weights is None:
-            form: Any = named("mpd-ed") if is_label else self.rule
-            weights = initial_weights(self.net, form, self.seed)
-        if is_label:
-            from nmhw.sim.learning.local.label_training import LabelTraining
+        if not hasattr(self.rule, "init_gain"):
+            from nmhw.sim.learning.local.classifier import LocalClassifier, classifier_weights
 
             rule: Any = self.rule
-            return LabelTraining(self.net, weights, rule, chosen.weights, chosen.lr, self.seed)
+            return LocalClassifier(
+                self.net, weights or classifier_weights(self.net, self.seed), rule, chosen.weights,
+                chosen.lr, self.seed, self.frozen, chosen.n_steps,
+            )  # fmt: skip
+        if weights is None:
+            weights = initial_weights(self.net, self.rule, self.seed)
         if self.rule.name == "srm":
             from nmhw.sim.learning.batch_engine import BatchEngine
 
@@ -163,8 +163,7 @@ class Trainer:
         if self.rule.uses_times:
             return pack_times(encode_times_of(self.data, rows, self.rule), self.rule)
         events = encode_steps_of(self.data, rows, self.settings, seed, epoch)
-        runs_in_numpy = self.rule.name == "srm" or not hasattr(self.rule, "init_gain")
-        return events if runs_in_numpy else pack_events(events)
+        return events if self.rule.name == "srm" else pack_events(events)
 
     def test_accuracy(self) -> float:
         """Return the test accuracy of the weights as they are."""

@@ -68,7 +68,7 @@ def run_triplet(
     return ExperimentResult(
         "triplet-frequency", "triplet STDP depends on frequency", "triplet-stdp",
         f"{n} pairings at {LAG_MS} ms, {rates[0]:g} to {rates[-1]:g} Hz (protocol of Sjostrom et "
-        "al. 2001, doi:10.1016/S0896-6273(01)00542-6)", seed,
+        "al. 2001, doi:10.1016/S0896-6273(01)00542-6, recalled)", seed,
         "weight change at 50 Hz minus that at 5 Hz, target 10 ms after source",
         gain["triplet"], gain["pair"], "pair STDP with the same amplitudes",
         "above 0.3, and target before source turns from depression to potentiation", passed,

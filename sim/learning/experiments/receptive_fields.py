@@ -23,9 +23,9 @@ MAX_RATE = 0.5
 NOISE = 0.05
 N_NEURONS = 18
 GENERATOR = (
-    f"{SIDE} x {SIDE} patches with one of {N_BARS} bars, in every fourth patch two (after Foldiak "
-    f"1990, doi:10.1007/BF02331346); Bernoulli spikes with rate {MAX_RATE} on bars and {NOISE} "
-    f"elsewhere, {N_STEPS} steps"
+    f"{SIDE} x {SIDE} patches with one of {N_BARS} bars, in every fourth patch two (after "
+    "Foldiak 1990, doi:10.1007/BF02331346, recalled); Bernoulli spikes with rate "
+    f"{MAX_RATE} on bars and {NOISE} elsewhere, {N_STEPS} steps"
 )
 
 

@@ -14,7 +14,7 @@ synapse of every returned block. Reads, writes and random words are the WeightSt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,8 @@ from nmhw.sim.learning.local.layer import (
     step_population,
     surrogate,
 )
-from nmhw.sim.learning.local.rule import TRIGGER_ORDER, Activity, Floats, Ints
+from nmhw.sim.learning.local.rule import Activity, Floats, Ints
+from nmhw.sim.learning.local.triggers import check_chain, due_triggers, find_handlers
 from nmhw.sim.learning.local.update_check import check_state, check_update
 from nmhw.sim.learning.weight_store import WeightStore
 from nmhw.values.learning import OPERATION_INDEX, OPERATIONS, OperationCounts, WeightFormat
@@ -75,6 +76,8 @@ class LocalEngine:
     weights : list of (n_in, n_out) float64
         As stored; read-only views that follow the store.
     store : WeightStore
+    n_steps : int
+        Steps of the sample that runs.
     """
 
     def __init__(
@@ -82,24 +85,25 @@ class LocalEngine:
         weight_format: WeightFormat, *, learning_rate: float = 1.0, seed: int = 0,
         use_compiled: bool = False,
     ) -> None:  # fmt: skip
-        _check_chain(layers, weights)
+        check_chain(layers, weights)
         self.layers = tuple(layers)
         self.learning_rate = learning_rate
+        self._n_samples = self.n_steps = 0
         self.store = WeightStore(weights, weight_format, seed)
         self.weights = [self._view(k) for k in range(len(self.layers))]
         self.populations = [new_population(layer) for layer in self.layers]
         for k, layer in enumerate(self.layers):
             if layer.is_recurrent:
                 self.populations[k] = self.populations[k - 1]
-        self.noise = [stream(seed, "learning.local", layer.name) for layer in self.layers]
-        self._handlers = [_handlers(layer, use_compiled) for layer in self.layers]
+        self._seed = seed
+        self._noise = [self._noise_of(layer.name) for layer in self.layers]
+        self._handlers = [find_handlers(layer, use_compiled) for layer in self.layers]
         self._add_block = None
         if use_compiled and weight_format.bits is not None:
             from nmhw.sim.learning.local.block_adding import add_block
 
             self._add_block = add_block
         self._counts = np.zeros((len(self.layers), len(OPERATIONS)), np.int64)
-        self._n_samples = 0
         self._traces: list[Any] = [() for _ in self.layers]
         self.reset()
 
@@ -128,6 +132,34 @@ class LocalEngine:
             if layer.rule is not None:
                 check_state(layer.rule, traces, layer.n_in, layer.n_out)
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of what the next sample depends on (not of counters)."""
+        kept: dict[str, NDArray[Any]] = dict(self.store.state())
+        for k, population in enumerate(self.populations):
+            kept[f"adaptation{k}"] = population.adaptation.copy()
+        return {**kept, "n_samples": np.array(self._n_samples)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a `state`, bit for bit.
+
+        Raises
+        ------
+        UsageError
+            For the state of other layers or another format.
+        """
+        self.store.restore(state)
+        for k, population in enumerate(self.populations):
+            population.adaptation[:] = state[f"adaptation{k}"]
+        self._n_samples = int(state["n_samples"])
+
+    def forget(self, n_samples: int) -> None:
+        """Take back the numbers of the last samples: judging leaves no trace in what follows."""
+        self._n_samples -= n_samples
+
+    def _noise_of(self, name: str) -> np.random.Generator:
+        """Return the random numbers of the coming sample: its number, not its past, names them."""
+        return stream(self._seed, "learning.local", name, self._n_samples)
+
     def softmax(self, k: int) -> Floats:
         """Return the softmax of a layer's membranes; its exponentials are counted."""
         self._counts[k, _K["exponential"]] += self.layers[k].n_out
@@ -155,12 +187,15 @@ class LocalEngine:
             Go on from the state that the last sample left (traces and membranes).
         """
         inputs = np.asarray(inputs, np.float64)
+        for k, layer in enumerate(self.layers):
+            if layer.rule is not None and layer.rule.spec.random_words:
+                self._noise[k] = self._noise_of(layer.name)
         if inputs.ndim != 2 or inputs.shape[1] != self.layers[0].n_in:
             limit = f"(steps, {self.layers[0].n_in})"
             raise UsageError("inputs of one sample", got=inputs.shape, limit=limit)
         if not keep_state:
             self.reset()
-        n_steps = len(inputs)
+        self.n_steps = n_steps = len(inputs)
         outputs = tuple(np.zeros((n_steps, layer.n_out)) for layer in self.layers)
         for step in range(n_steps):
             sources = self._forward(inputs[step], step, forced, drives)
@@ -219,10 +254,10 @@ class LocalEngine:
         self._counts[k, _K["random_word"]] += spec.random_words
         a = Activity(
             arriving, population.output, population.peak, population.theta, psi, error,
-            self.weights[k], self.noise[k].random(spec.random_words),
+            self.weights[k], self._noise[k].random(spec.random_words),
             self.learning_rate * layer.rate, self.store.scale, step, n_steps,
         )  # fmt: skip
-        due = _due(a, spec.epoch_steps)
+        due = due_triggers(a, spec.epoch_steps)
         for trigger, handler in self._handlers[k]:
             if not due[trigger]:
                 continue
@@ -265,43 +300,3 @@ class LocalEngine:
         n_events = np.count_nonzero(error)
         counts[_K["error_event"]] += min(1, n_events) if is_global else n_events
         return error
-
-
-def _handlers(layer: LocalLayer, use_compiled: bool) -> list[tuple[str, Callable[..., Any]]]:
-    if layer.rule is None:
-        return []
-    wanted = {"on_step", *layer.rule.spec.triggers}
-    found = [(t, layer.rule.handler(t, use_compiled)) for t in TRIGGER_ORDER if t in wanted]
-    missing = [t for t, handler in found if handler is None and t != "on_step"]
-    if missing:
-        raise UsageError(
-            "the rule's spec names triggers that it does not define",
-            got=", ".join(missing), where=layer.rule.spec.name, rule="learn.own-rule",
-        )  # fmt: skip
-    return [(t, handler) for t, handler in found if handler is not None]
-
-
-def _due(a: Activity, epoch_steps: int) -> dict[str, bool]:
-    return {
-        "on_step": True,
-        "on_pre": bool(a.pre.any()),
-        "on_post": bool(a.post.any()),
-        "on_error": bool(a.error.any()),
-        "on_epoch": (a.step + 1) % epoch_steps == 0,
-        "on_sample_end": a.step == a.n_steps - 1,
-    }
-
-
-def _check_chain(layers: Sequence[LocalLayer], weights: Sequence[Floats]) -> None:
-    if not layers or len(layers) != len(weights):
-        got = f"{len(layers)} layers, {len(weights)} weights"
-        raise UsageError("one weight array per layer, at least one layer", got=got)
-    width = layers[0].n_in
-    for layer, w in zip(layers, weights, strict=True):
-        if layer.n_in != width or w.shape != (layer.n_in, layer.n_out):
-            got = f"{layer.n_in} sources, weights {w.shape}"
-            raise UsageError("the layer does not fit the one before", got=got, limit=width,
-                             where=layer.name)  # fmt: skip
-        width = layer.n_out
-    if layers[0].is_recurrent:
-        raise UsageError("the first layer takes the input: it cannot be recurrent")

@@ -42,7 +42,7 @@ class SoftHebb(LearningRule):
         triggers=("on_sample_end",),
         source="Moraitis et al. 2022 (SoftHebb), doi:10.1088/2634-4386/aca710; Journe et al. 2023, "
         "ICLR, arXiv 2209.11883; modulator: Fremaux and Gerstner 2016, "
-        "doi:10.3389/fncir.2015.00085",
+        "doi:10.3389/fncir.2015.00085 (recalled)",
         products=2,
     )
 

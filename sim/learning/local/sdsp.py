@@ -58,7 +58,7 @@ class Sdsp(LearningRule):
         post_traces=1,
         triggers=("on_pre", "on_epoch"),
         source="Brader, Senn and Fusi 2007, doi:10.1162/neco.2007.19.11.2881; on chip: Frenkel et "
-        "al. 2019 (ODIN), doi:10.1109/TBCAS.2018.2880425",
+        "al. 2019 (ODIN), doi:10.1109/TBCAS.2018.2880425 (recalled)",
         epoch_steps=16,
     )
 

@@ -83,7 +83,7 @@ class PairStdp(LearningRule):
         post_traces=1,
         triggers=("on_pre", "on_post"),
         source="Song et al. 2000, doi:10.1038/78829; traces: Morrison et al. 2008, "
-        "doi:10.1007/s00422-008-0233-1",
+        "doi:10.1007/s00422-008-0233-1 (recalled)",
     )
 
     @property
@@ -144,7 +144,7 @@ class RewardStdp(LearningRule):
         third_factor="global",
         triggers=("on_error",),
         source="Izhikevich 2007, doi:10.1093/cercor/bhl152; Florian 2007, "
-        "doi:10.1162/neco.2007.19.6.1468",
+        "doi:10.1162/neco.2007.19.6.1468 (recalled)",
     )
 
     @property
@@ -179,7 +179,8 @@ class TripletStdp(LearningRule):
 
     post: ``dw = x1_i (a2_plus + a3_plus y2_j)``; pre: ``dw = -y1_j (a2_minus + a3_minus x2_i)``,
     with y2 and x2 without the spike itself. Fast traces as in `PairStdp`.
-    Defaults: Pfister and Gerstner 2006, visual cortex, all-to-all, minimal model; 1 ms steps.
+    Defaults: Pfister and Gerstner 2006 (recalled), visual cortex, all-to-all, minimal model, in
+    steps of 1 ms.
     """
 
     decay_x1: float = float(np.exp(-1 / 16.8))
@@ -198,7 +199,7 @@ class TripletStdp(LearningRule):
         pre_traces=2,
         post_traces=2,
         triggers=("on_pre", "on_post"),
-        source="Pfister and Gerstner 2006, doi:10.1523/JNEUROSCI.1425-06.2006",
+        source="Pfister and Gerstner 2006, doi:10.1523/JNEUROSCI.1425-06.2006 (recalled)",
         products=2,
     )
 

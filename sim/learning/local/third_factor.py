@@ -49,7 +49,7 @@ class EProp(LearningRule):
         third_factor="per-neuron",
         triggers=("on_error",),
         source="Bellec et al. 2020, doi:10.1038/s41467-020-17236-y; Frenkel and Indiveri 2022 "
-        "(ReckOn), doi:10.1109/ISSCC42614.2022.9731734",
+        "(ReckOn), doi:10.1109/ISSCC42614.2022.9731734 (recalled)",
         needs_surrogate=True,
     )
 
@@ -90,7 +90,7 @@ class Drtp(EProp):
         third_factor="per-neuron",
         triggers=("on_error",),
         source="Frenkel, Lefebvre and Bol 2021, doi:10.3389/fnins.2021.629892; on chip: Frenkel "
-        "et al. 2020 (SPOON), doi:10.1109/ISCAS45731.2020.9180440",
+        "et al. 2020 (SPOON), doi:10.1109/ISCAS45731.2020.9180440 (recalled)",
         needs_surrogate=True,
     )
 
@@ -113,7 +113,7 @@ class Decolle(LearningRule):
         pre_traces=2,
         third_factor="per-neuron",
         triggers=("on_error",),
-        source="Kaiser, Mostafa and Neftci 2020, doi:10.3389/fnins.2020.00424",
+        source="Kaiser, Mostafa and Neftci 2020, doi:10.3389/fnins.2020.00424 (recalled)",
         needs_surrogate=True,
     )
 
@@ -156,7 +156,7 @@ class Pes(LearningRule):
         third_factor="per-neuron",
         triggers=("on_error",),
         source="MacNeil and Eliasmith 2011, doi:10.1371/journal.pone.0022885; Bekolay et al. 2014, "
-        "doi:10.3389/fninf.2013.00048",
+        "doi:10.3389/fninf.2013.00048 (recalled)",
     )
 
     def initial_state(self, n_in: int, n_out: int) -> SourceTrace:
@@ -187,7 +187,7 @@ class DeltaRule(LearningRule):
         third_factor="per-neuron",
         triggers=("on_sample_end",),
         source="Widrow and Hoff 1960, Adaptive switching circuits, IRE WESCON; with a softmax it "
-        "is the gradient of the cross-entropy",
+        "is the gradient of the cross-entropy (recalled)",
     )
 
     def initial_state(self, n_in: int, n_out: int) -> SourceTrace:

@@ -249,7 +249,7 @@ def test_a_local_rule_resumes_in_the_middle(tmp_path: Path) -> None:
 
 def test_a_rule_without_errors_per_neuron_has_no_labels_to_learn_from() -> None:
     with pytest.raises(UnsupportedError, match="no error per neuron"):
-        learn(SMALL, "stdp", net="64-16-10", epochs=1, baselines=())
+        learn(SMALL, "stdp", net="64-10", epochs=1, baselines=())
 
 
 def test_integer_learning_is_the_default_and_resumes(tmp_path: Path) -> None:
