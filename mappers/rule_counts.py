@@ -79,7 +79,11 @@ def list_stored(quantized: QuantizedNetwork, population: str) -> tuple[Ints, Int
 
 
 def count_axon_types(quantized: QuantizedNetwork, mapping: Mapping, core: int) -> int:
-    """Return the axon types of one core when each axon joins the first type that suits it."""
+    """Return the axon types of one core when each axon joins the first type that suits it.
+
+    Axons come by their smallest weight: where each has a single one, as many types suffice as any
+    population has weights.
+    """
     unset = np.iinfo(np.int64).min
     columns, rows, weights, n_neurons = [], [], [], 0
     for part in mapping.slices:
@@ -94,7 +98,8 @@ def count_axon_types(quantized: QuantizedNetwork, mapping: Mapping, core: int) -
     types: list[Ints] = []
     order = np.argsort(axon_of, kind="stable")
     ends = np.cumsum(np.unique(axon_of, return_counts=True)[1])
-    for at in np.split(order, ends[:-1]) if ends.size else []:
+    axons = np.split(order, ends[:-1]) if ends.size else []
+    for at in sorted(axons, key=lambda at: int(weight_of[at].min())):
         for known in types:
             present = known[column_of[at]]
             if ((present == unset) | (present == weight_of[at])).all():

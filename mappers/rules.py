@@ -105,8 +105,8 @@ def rule_codebook(
     """Every neuron has at most ``values_per_neuron`` distinct weights.
 
     With ``shared_by_axon_type`` the axons of a core have as many types, and all axons of a type
-    have the same weight at every neuron they reach; types are given out first come, first served,
-    so a mapping may be refused that a cleverer assignment would allow.
+    have the same weight at every neuron they reach; types are given out by smallest weight, first
+    fit, so a mapping may be refused that a cleverer assignment would allow.
     """
     limit = int(parameters["values_per_neuron"])
     found = []

@@ -79,11 +79,11 @@ def copy_sources(
             owners[name], origin[name] = _assign(needs, sizes[name])
         total = sum(origin[p.name].size for p in network.populations)
         if total > n_neurons:
-            raise _outgrown(network, origin, chip_name, n_neurons)
+            raise _outgrown(network, origin, chip_name, n_neurons, core)
         if before == {name: values.size for name, values in origin.items()}:
             break
     else:
-        raise _outgrown(network, origin, chip_name, n_neurons)
+        raise _outgrown(network, origin, chip_name, n_neurons, core)
     projections = [
         _project(p, matrices[p.name], owners[p.source], origin, groups[p.target], core, plane_bits)
         for p in network.projections
@@ -268,7 +268,11 @@ def _expand(
 
 
 def _outgrown(
-    network: QuantizedNetwork, origin: Mapping[str, Ints], chip_name: str, n_neurons: int
+    network: QuantizedNetwork,
+    origin: Mapping[str, Ints],
+    chip_name: str,
+    n_neurons: int,
+    core: tuple[int, int] | None,
 ) -> DoesNotFitError:
     needed = [
         f"{p.name!r}: {p.size} neurons and {origin[p.name].size - p.size} copies of them so far"
@@ -281,6 +285,10 @@ def _outgrown(
             f"neurons with the copies its axons need: more than {held} of {n_neurons}",
             *needed,
         ],
-        hint="fewer weight bits (chip.with_(arithmetic={'weight_bits': [2]})), or smaller layers",
+        hint=(
+            "one sign per source, or smaller layers"
+            if core is None
+            else "chip.with_(arithmetic={'weight_bits': [2]}), or smaller layers"
+        ),
         rule="map.does-not-fit",
     )

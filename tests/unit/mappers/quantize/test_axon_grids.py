@@ -15,6 +15,7 @@ from nmhw.mappers.quantize.axon_grids import pick_peaks
 from nmhw.mappers.quantize.crossbar import split_by_type, type_weights
 from nmhw.mappers.quantize.grid import axon_grid
 from nmhw.mappers.quantize.lower import LoweredProjection
+from nmhw.mappers.rules import check_rules
 from nmhw.values.profile import Profile
 
 CHIP = nmhw.chip("truenorth")
@@ -131,3 +132,12 @@ def test_loops_whose_copies_never_end_are_refused() -> None:
     with pytest.raises(DoesNotFitError, match="neurons with the copies its axons need"):
         quantize_network(net, small, profile)
     assert quantize_network(net, CHIP, profile).copies["h"].size <= 256
+
+
+@pytest.mark.parametrize("n_hidden", [8, 30, 60])
+def test_populations_that_share_a_core_share_its_four_types(n_hidden: int) -> None:
+    deployed = nmhw.deploy(network(20, n_hidden), CHIP)
+    assert check_rules(deployed.quantized, CHIP, deployed.mapping) == ([], [])
+    held = [part.core for part in deployed.mapping.slices]
+    if n_hidden == 30:  # both populations and their axons fit one core
+        assert len(set(held)) < len(held)
