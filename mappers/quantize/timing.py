@@ -97,6 +97,9 @@ def retime(
     extra = _extra(bound, need, shift, hops)
     if any(e > spare for e in extra.values()):
         shift = _solve(bound, need, hops, spare) or least
+        if shift is least and max(need.values()) <= profile.hop_steps:
+            # hops that the chip does not need: populations run earlier than under the profile
+            shift = _solve(bound, need, hops, spare, start=-sum(need.values())) or least
         extra = _extra(bound, need, shift, hops)
         if shift is least and bias is not None and _solve(network, need, hops, spare) is not None:
             _refuse_bias(bias, extra, spare, ledger)
@@ -123,11 +126,15 @@ def _has_timeless_loop(network: Network, delays: Mapping[str, int]) -> bool:
 
 
 def _solve(
-    network: Network, need: Mapping[str, int], hops: Mapping[str, int], spare: int | None
+    network: Network,
+    need: Mapping[str, int],
+    hops: Mapping[str, int],
+    spare: int | None,
+    start: int = 0,
 ) -> dict[str, int] | None:
-    """Return the least shifts (inputs 0, populations >= 0), or None if there are none."""
+    """Return the least shifts (inputs 0, populations >= ``start``), or None if there are none."""
     inputs = {i.name for i in network.inputs}
-    shift = dict.fromkeys(network.sizes(), 0)
+    shift = dict.fromkeys(network.sizes(), start) | dict.fromkeys(inputs, 0)
     for _ in range(len(shift) + 1):
         changed = False
         for p in network.projections:
@@ -251,12 +258,13 @@ def _note_shift(
     ledger: Ledger,
     in_time: Collection[str],
 ) -> None:
-    deepest = max((shift[p.name] for p in network.populations), default=0)
+    deepest = max((shift[p.name] for p in network.populations), key=abs, default=0)
     if not deepest:
         return
     text = (
         f"every hop takes {ledger.chip.arithmetic.hop_steps} step on the chip: populations run up "
-        f"to {deepest} steps later than under the profile (results use shifted windows)"
+        f"to {abs(deepest)} steps {'later' if deepest > 0 else 'earlier'} than under the profile "
+        "(results use shifted windows)"
     )
     ledger.note("hop", network.name, text, "assumption")
     for population in network.populations:
@@ -268,4 +276,6 @@ def _note_shift(
         driven |= any(a is not None and bool(np.any(a)) for a in (model.v_leak, model.v0))
         if late and driven:
             text = f"bias, leak potential and v0 act {late} steps before its first input arrives"
+            if late < 0:
+                text = f"bias, leak potential and v0 act in {-late} steps less before its inputs"
             ledger.note("first-steps", population.name, text)

@@ -45,7 +45,7 @@ def quantize(case: dict[str, Any]) -> Any:
     explicit: dict[str, Any] = {n: {"v_keep": alpha} for n, alpha in case["alpha"].items()}
     for source, target in LINKS:
         weights = case["weights"][source, target].T.astype(float)
-        build.project(source, target, weights, delay_steps=int(source != "in"))
+        build.project(source, target, weights, delay_steps=1)
         explicit[f"{source}>{target}"] = {"exponent": case["shift"][source, target]}
     profile = Profile(
         "explicit", dt_s=1.0, input_gain="unit", current_gain="unit", compare=">=",
@@ -73,8 +73,7 @@ def test_every_spike_and_membrane(seed: int, crossbar_rules: ModuleType) -> None
         ],
     }
     links = [
-        (*ends, int(ends[0] != "in"), (case["weights"][ends] * 2 ** case["shift"][ends]).tolist())
-        for ends in LINKS
+        (*ends, 1, (case["weights"][ends] * 2 ** case["shift"][ends]).tolist()) for ends in LINKS
     ]
     spikes, states = crossbar_rules.run_recurrent(neurons, links, case["raster"].tolist())
     events = {"in": SpikeEvents.from_dense(case["raster"][None], (SIZES["in"],))}

@@ -151,3 +151,18 @@ def test_biases_that_act_before_the_first_input_are_named() -> None:
     (notice,) = (n for n in q.notices if n.rule == "quantize.first-steps")
     assert (notice.where, notice.kind) == ("b", "approximation")
     assert "2 steps before" in notice.text
+
+
+def test_hops_of_the_profile_that_the_chip_does_not_have_are_a_shift() -> None:
+    chain = network(("in", "a"), ("a", "b"))
+    q = quantize_network(chain, chip(0, 0), ONE_HOP)
+    assert delays(q) == {"in>a": 0, "a>b": 0}
+    assert [p.depth for p in q.populations] == [0, 0]
+    (note,) = (n.text for n in q.notices if n.rule == "quantize.hop")
+    assert "up to 2 steps earlier than under the profile" in note
+    with pytest.raises(UnsupportedError, match="no synaptic delay"):  # paths of different length
+        quantize_network(network(("in", "a"), ("a", "b"), ("in", "b")), chip(0, 0), ONE_HOP)
+    with pytest.raises(UnsupportedError, match="no synaptic delay"):  # a delay of the network's own
+        quantize_network(network(("in", "a", 3)), chip(0, 0), ONE_HOP)
+    with pytest.raises(UnsupportedError, match="no synaptic delay"):
+        quantize_network(network(("in", "a"), ("a", "a")), chip(0, 0), ONE_HOP)
