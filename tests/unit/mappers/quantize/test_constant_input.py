@@ -16,7 +16,7 @@ R = np.random.default_rng(11)
 X = (R.random((4, 25, 10)) < 0.3).astype(np.uint8)
 
 
-def network(bias: Any = None) -> Any:
+def network(bias: Any = None, *, hop_steps: int = 0, out_bias: float = 2.0) -> Any:
     """Return a network whose numbers are on tinyODIN's grid: peaks of 7 make the scale 1."""
     r = np.random.default_rng(12)
     w1, w2 = r.integers(-4, 8, (8, 10)).astype(float), r.integers(-4, 8, (6, 8)).astype(float)
@@ -25,9 +25,9 @@ def network(bias: Any = None) -> Any:
     build = nmhw.Network.build("biased").input("in", 10)
     build.population("h", 8, "if", v_threshold=np.arange(20.0, 28.0))
     build.population("o", 6, "if", v_threshold=30.0)
-    build.project("in", "h", w1, bias=bias).project("h", "o", w2, bias=2.0)
+    build.project("in", "h", w1, bias=bias).project("h", "o", w2, bias=out_bias)
     net = build.output("out", "o").done()
-    return give_meaning(net, "snntorch", dt_s=1.0, compare=">=")
+    return give_meaning(net, "snntorch", dt_s=1.0, compare=">=", hop_steps=hop_steps)
 
 
 def test_spikes_are_those_of_the_float_network() -> None:
@@ -78,3 +78,12 @@ def test_the_host_sends_it_in_the_event_form_too() -> None:
     assert run.facts["input_events"]["(bias)"] == 4 * 25
     less = nmhw.deploy(network(bias=0.0), "tinyodin").run(X, timing="events")
     assert less.spikes["h"].dense().sum() != run.spikes["h"].dense().sum()
+
+
+def test_hops_that_the_chip_does_not_need_only_shift_the_windows() -> None:
+    hopping = network(bias=0.0, hop_steps=1, out_bias=0.0)
+    run, expected = nmhw.deploy(hopping, "tinyodin").run(X), nmhw.run_float(hopping, X)
+    for name in ("h", "o"):
+        found, wanted = (r.result.windowed(name).dense() for r in (run, expected))
+        np.testing.assert_array_equal(found, wanted)
+        assert wanted.sum() > 0
