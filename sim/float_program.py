@@ -73,6 +73,10 @@ def prepare(network: Network, profile: Profile, probes: Sequence[Probe]) -> Floa
     wanted = list(probes)
     for probe in probes:
         population = network.population(probe.population)
+        if probe.variable == "u2":
+            raise UsageError(
+                "a float population has one synaptic current", where=f"{probe.population}:u2"
+            )
         if probe.variable == "u" and not population.model.has_current:
             raise UsageError(
                 "no synaptic current to probe", got=f"{probe.population}:u",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.errors import UnsupportedError
+from nmhw.errors import UnsupportedError, UsageError
 from nmhw.values.arithmetic import CellState, CellStep, add_in_order, initial_state, step_cell
 from nmhw.values.connectivity import pooled_map, stored_synapses
 from nmhw.values.events import SpikeEvents
@@ -209,6 +209,8 @@ def _store(probes: Sequence[Probe], step: int, record: _Record) -> None:
     for probe in probes:
         if step % probe.every == 0:
             value = getattr(record.states[probe.population], probe.variable)
+            if value is None:
+                raise UsageError("no second synaptic current to probe", where=probe.population)
             record.probed[probe.population, probe.variable].append(value.copy())
 
 

@@ -233,3 +233,24 @@ def test_braille_with_soft_reset_deploys_and_says_what_it_approximates() -> None
     cycles = summary["clock_cycles"]
     assert 0 < cycles["mean"] < cycles["worst"]
     assert cycles["clock_hz"] == pytest.approx(cycles["worst"] * 1.2 / 1e-4)
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_the_second_current_is_probed_where_there_is_one(backend: str) -> None:
+    net = network()
+    x = np.ones((1, 6, 4), np.int64)
+    explicit = {"l1": {"u2_shift": 3}, "l0>l1": {"weight": np.full((10, 4), 9), "synapse": 1}}
+    deployed = nmhw.deploy(net, CHIP, explicit=explicit)
+    run = deployed.run(x, probes=["l1:u2", "l1:u"], backend=backend)
+    assert not run.result.probes["l1", "u"].values.any()
+    steps = run.result.probes["l1", "u2"].values[0, :6, 0].tolist()
+    expected, current = [], 0
+    for _ in range(6):
+        current += 4 * 9
+        current -= max(current >> 3, 1)
+        expected.append(current)
+    assert steps == expected
+    with pytest.raises(UsageError, match="no second synaptic current"):
+        deployed.run(x, probes=["l2:u2"], backend=backend)
+    with pytest.raises(UsageError, match="one synaptic current"):
+        nmhw.run_float(net, x, probes={"l1": ["u2"]})
