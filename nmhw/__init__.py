@@ -28,6 +28,7 @@ _MODULE_OF_NAME = {
     "chip": "nmhw.api.reading",
     "compare": "nmhw.api.comparison",
     "deploy": "nmhw.api.deploying",
+    "from_torch": "nmhw.torch.conversion",
     "learn": "nmhw.api.learning",
     "load": "nmhw.api.reading",
     "load_result": "nmhw.api.run",

@@ -89,6 +89,10 @@ class NirError(InputError):
     """A NIR file that cannot be read or whose values are not valid."""
 
 
+class TorchError(InputError):
+    """A PyTorch module that cannot be read as a network."""
+
+
 class ChipFileError(InputError):
     """A chip file that cannot be read or breaks the schema."""
 

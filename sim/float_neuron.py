@@ -40,7 +40,9 @@ class FloatPopulation:
         self._drive = cell.drive if np.any(cell.drive) else None
         self._v_min = cell.v_min if np.any(cell.v_min > -np.inf) else None
         self.is_late = bool(profile.reset_delay) and cell.is_spiking and kind != "threshold"
-        self._pending: Floats = np.zeros((n_samples, 0))
+        lags = profile.reset_lag and profile.reset == "subtract" and not self._memoryless
+        self._lags = bool(lags) and cell.is_spiking and not self.is_late
+        self._pending: Floats = np.zeros((n_samples, n if self._lags else 0))
 
     def fire_late(self) -> Floats:
         """Return the spikes of this step where they depend on the last step's v alone."""
@@ -76,6 +78,9 @@ class FloatPopulation:
                 self._reset(spikes)
         elif self._memoryless:
             return self._spikes(self.v)
+        elif self._lags:
+            self._reset(self._pending)
+            self._pending = spikes = self._spikes(self.v)
         else:
             compared = self.v - above * cell.threshold if self._overshoot else self.v
             spikes = self._spikes(compared)

@@ -32,6 +32,7 @@ ALLOWABLE: dict[str, str] = {
     "reset_delay": "the reset acts before the decay of the step that follows the spike",
     "multi_spike": "a neuron fires as often per step as the chip lets it",
     "overshoot_rule": "the comparison uses the membrane as it is",
+    "reset_lag": "the threshold is subtracted in the step of the spike, before the decay",
     "lower_bound": "the membrane has no lower bound but the state's width",
     "hop_steps": "loops get longer: every hop takes the chip's step",
     "delay_steps": "delays are clipped to what the chip has",
@@ -159,6 +160,14 @@ def agree_on_form(
             "has no comparison that depends on the last step's spike",
             wanted="True",
             offered="a plain comparison",
+        )
+    if profile.reset_lag and profile.reset == "subtract":
+        ledger.refuse(
+            "reset_lag",
+            population.name,
+            "subtracts the threshold before the decay that follows the spike, not behind it",
+            wanted="1",
+            offered="0",
         )
     return CellForm(
         reset="zero" if reset == "shifted" else reset,

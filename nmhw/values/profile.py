@@ -45,6 +45,9 @@ class Profile:
         floor(v / threshold) spikes in one step instead of at most one (Threshold nodes excepted).
     overshoot_rule : bool
         snnTorch's subtract: the comparison uses v minus one threshold when v was still above it.
+    reset_lag : 0 | 1
+        1: snnTorch's default for subtract (its reset_delay=True): the threshold is taken off in
+        the step behind the spike, after the decay; the spike itself is not late.
     lower_bound : "none" | "minus-threshold"
         sinabs clips v of its IF (not of its LIF) at -threshold, after the reset.
     recurrent_bias_from_step : int
@@ -65,6 +68,7 @@ class Profile:
     reset_delay: Literal[0, 1] = 0
     multi_spike: bool = False
     overshoot_rule: bool = False
+    reset_lag: Literal[0, 1] = 0
     lower_bound: Literal["none", "minus-threshold"] = "none"
     recurrent_bias_from_step: int = 0
     hop_steps: Literal[0, 1] = 0

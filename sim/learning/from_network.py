@@ -102,6 +102,7 @@ def _check_profile(profile: Profile, where: str) -> None:
     unfit = {
         "reset": profile.reset != "zero", "reset_delay": profile.reset_delay != 0,
         "multi_spike": profile.multi_spike, "overshoot_rule": profile.overshoot_rule,
+        "reset_lag": profile.reset_lag != 0,
     }  # fmt: skip
     for field, is_unfit in unfit.items():
         if is_unfit:

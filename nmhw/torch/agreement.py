@@ -1,0 +1,165 @@
+"""Does the float run of the network make the module's spikes? Compared on the sample itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmhw.errors import NmhwError, TorchError
+from nmhw.torch.graph import INPUT, Graph, Site
+from nmhw.torch.recognize import FoundNeurons, Layout
+from nmhw.values.linear import Shape
+from nmhw.values.network import Network
+from nmhw.values.notice import Notice
+
+#: float32 sums of some hundred terms are off by this much of the threshold at most.
+TOLERANCE = 1e-4
+
+Found = Mapping[str, FoundNeurons]
+
+
+def check_agreement(network: Network, graph: Graph, found: Found) -> list[Notice]:
+    """Compare the spikes of every population with those of the module on the sample.
+
+    Raises
+    ------
+    TorchError
+        When they differ by more than rounding explains, naming the first differing bin.
+    """
+    raster = _input_raster(network, graph, found)
+    spiking = [p for p in network.populations if p.name in found and p.model.is_spiking]
+    if raster is None or not spiking:
+        text = "the layout of the sample was not recognized: spikes were not compared"
+        return [Notice("torch.unchecked", network.name, text, "warning", about="network")]
+    from nmhw.api.float_run import run_float
+
+    probes = {p.name: ["v"] for p in spiking}
+    readout = None if network.population(graph.outputs[0]).model.is_spiking else "v-last"
+    try:
+        run = run_float(network, raster, probes=probes, readout=readout, layout="NT")
+    except NmhwError as error:
+        text = f"the sample cannot be run ({error.what}): spikes were not compared"
+        return [Notice("torch.unchecked", network.name, text, "warning", about="network")]
+    n_bins, first = 0, None
+    n_steps = raster.shape[1]
+    for population in spiking:
+        site, neurons = graph.sites[population.name], found[population.name]
+        own = _raster_of(site, neurons.layout, graph, population.shape, raster.shape[:2])
+        ours = run.spikes[population.name].dense()[:, :n_steps]
+        differs = own.reshape(ours.shape) != ours
+        n_bins += ours.size
+        if differs.any():
+            step = int(np.flatnonzero(differs.any(axis=(0, *range(2, ours.ndim))))[0])
+            if first is None or step < first[1]:
+                first = (population, step, differs, int(differs.sum()))
+    if first is None:
+        text = f"the float run makes the module's spikes in all {n_bins} bins of the sample"
+        return [Notice("torch.checked", network.name, text, "assumption", about="network")]
+    return [_judge(network, run, first)]
+
+
+def _judge(network: Network, run: Any, first: Any) -> Notice:
+    """Return a notice where rounding explains the first difference; refuse the network else."""
+    population, step, differs, count = first
+    n_samples, n_steps = differs.shape[:2]
+    flat = differs.reshape(n_samples, n_steps, -1)
+    sample, neuron = (int(k[0]) for k in np.nonzero(flat[:, step]))
+    threshold = float(population.model.v_threshold[neuron])
+    spiked = run.spikes[population.name].dense().reshape(n_samples, -1, flat.shape[2])
+    place = f"{population.name}, sample {sample}, step {step}, neuron {neuron}"
+    distance = _distance(network, run, population, (sample, step, neuron), spiked, threshold)
+    if distance > TOLERANCE * abs(threshold):
+        raise TorchError(
+            "the float run does not make the module's spikes: the layers mean something else",
+            got=f"{count} differing bins, the first at {place}", where=network.name,
+            hint="profile=..., or states reset before the conversion; check=False keeps it",
+            rule="torch.disagrees",
+        )  # fmt: skip
+    text = f"{count} bins differ from the first at {place} on, where v is {distance:.1e} from the "
+    text += "threshold: float32 rounding"
+    return Notice("torch.rounding", network.name, text, "approximation", about=population.name)
+
+
+def _distance(
+    network: Network, run: Any, population: Any, place: tuple[int, int, int], spiked: Any,
+    threshold: float,
+) -> float:
+    """Return how far the compared membrane was from the threshold, as far as the probe tells."""
+    sample, step, neuron = place
+    v = float(run.probes[population.name]["v"][sample, step, neuron])
+    profile = network.profile
+    has_fired = bool(spiked[sample, step, neuron])
+    if not has_fired or (profile is not None and profile.reset_lag):
+        return abs(v - threshold)
+    if profile is not None and profile.reset == "subtract":
+        return abs(v)
+    # a hard reset hides v: the module alone did not fire, so judge by running it a hair lower
+    return _hidden_distance(network, run, population, place)
+
+
+def _hidden_distance(
+    network: Network, run: Any, population: Any, place: tuple[int, int, int]
+) -> float:
+    """Return |v - threshold| before a hard reset, from the states of the step before."""
+    from nmhw.values.discretize import discretize_population
+
+    sample, step, neuron = place
+    cell = discretize_population(population, network.profile)  # type: ignore[arg-type]
+    before = run.probes[population.name]["v"][sample, step - 1, neuron] if step else cell.v0[neuron]
+    drive = 0.0
+    for projection in network.incoming(population.name):
+        if projection.source not in run.spikes or cell.has_current:
+            return 0.0  # values and currents are not kept: not judged
+        x = run.spikes[projection.source].dense()[sample, step].astype(np.float64)
+        for op in projection.ops:
+            x = op.apply(x.reshape(1, *op.input_shape))[0]
+        drive += float(x.ravel()[neuron])
+        drive += 0.0 if projection.bias is None else float(projection.bias[neuron])
+    v = cell.v_keep[neuron] * before + cell.v_gain[neuron] * drive + cell.drive[neuron]
+    return abs(float(v - cell.threshold[neuron]))
+
+
+def _input_raster(network: Network, graph: Graph, found: Found) -> NDArray[Any] | None:
+    """Return what entered the network, (samples, steps, ...), or None where that is unclear."""
+    shape = network.inputs[0].shape
+    for site in graph.order:
+        path = next((p for p in site.paths if p.source == INPUT), None)
+        if path is None or site.name not in found:
+            continue
+        layout, trace = found[site.name].layout, graph.trace
+        made = trace.values[trace.calls[site.calls[-1]].outputs[0]]
+        if layout == "step":
+            ports = [trace.values[e] for e in graph.entries(site)]
+            if any(t.numel() != len(t) * math.prod(shape) for t in ports):
+                return None
+            return torch.stack([t.reshape(-1, *shape) for t in ports], 1).numpy()
+        if layout == "squeeze":
+            steps = int(getattr(site.module, "num_timesteps", -1))
+            batch = int(getattr(site.module, "batch_size", -1))
+            n_steps = steps if steps > 0 else len(made) // max(batch, 1)
+            extent = (len(made) // n_steps, n_steps)
+        else:
+            extent = (made.shape[0], made.shape[1])
+        port = trace.values[path.entry()]
+        if port.numel() != math.prod(extent) * math.prod(shape):
+            return None
+        full = port.reshape(*extent, *shape)
+        return (full.transpose(0, 1) if layout == "TN" else full).numpy()
+    return None
+
+
+def _raster_of(
+    site: Site, layout: Layout, graph: Graph, shape: Shape, extent: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return the spikes a site made, (samples, steps, ...)."""
+    made = [graph.trace.values[graph.trace.calls[k].outputs[0]] for k in site.calls]
+    if layout == "step":
+        return torch.stack(made, 1).numpy()
+    if layout == "squeeze":
+        return made[0].reshape(*extent, *shape).numpy()
+    return (made[0].transpose(0, 1) if layout == "TN" else made[0]).numpy()
