@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmhw.errors import NmhwError, TorchError
+from nmhw.errors import TorchError
 from nmhw.torch.graph import INPUT, Graph, Site
 from nmhw.torch.recognize import FoundNeurons, Layout
 from nmhw.values.linear import Shape
@@ -36,21 +37,12 @@ def check_agreement(network: Network, graph: Graph, found: Found) -> list[Notice
     if raster is None or not spiking:
         text = "the layout of the sample was not recognized: spikes were not compared"
         return [Notice("torch.unchecked", network.name, text, "warning", about="network")]
-    from nmhw.api.float_run import run_float
-
-    probes = {p.name: ["v"] for p in spiking}
-    readout = None if network.population(graph.outputs[0]).model.is_spiking else "v-last"
-    try:
-        run = run_float(network, raster, probes=probes, readout=readout, layout="NT")
-    except NmhwError as error:
-        text = f"the sample cannot be run ({error.what}): spikes were not compared"
-        return [Notice("torch.unchecked", network.name, text, "warning", about="network")]
+    run = _run(network, raster)
     n_bins, first = 0, None
-    n_steps = raster.shape[1]
     for population in spiking:
         site, neurons = graph.sites[population.name], found[population.name]
         own = _raster_of(site, neurons.layout, graph, population.shape, raster.shape[:2])
-        ours = run.spikes[population.name].dense()[:, :n_steps]
+        ours = run.spikes[population.name].dense()
         differs = own.reshape(ours.shape) != ours
         n_bins += ours.size
         if differs.any():
@@ -60,68 +52,55 @@ def check_agreement(network: Network, graph: Graph, found: Found) -> list[Notice
     if first is None:
         text = f"the float run makes the module's spikes in all {n_bins} bins of the sample"
         return [Notice("torch.checked", network.name, text, "assumption", about="network")]
-    return [_judge(network, run, first)]
+    return [_judge(network, raster, first)]
 
 
-def _judge(network: Network, run: Any, first: Any) -> Notice:
-    """Return a notice where rounding explains the first difference; refuse the network else."""
+def _judge(network: Network, raster: NDArray[Any], first: Any) -> Notice:
+    """Return a notice where rounding explains the first difference; refuse the network else.
+
+    Rounding explains it when a threshold moved by ``TOLERANCE`` of itself changes that very bin.
+    """
     population, step, differs, count = first
     n_samples, n_steps = differs.shape[:2]
     flat = differs.reshape(n_samples, n_steps, -1)
-    sample, neuron = (int(k[0]) for k in np.nonzero(flat[:, step]))
-    threshold = float(population.model.v_threshold[neuron])
-    spiked = run.spikes[population.name].dense().reshape(n_samples, -1, flat.shape[2])
+    sample, neuron = (int(places[0]) for places in np.nonzero(flat[:, step]))
     place = f"{population.name}, sample {sample}, step {step}, neuron {neuron}"
-    distance = _distance(network, run, population, (sample, step, neuron), spiked, threshold)
-    if distance > TOLERANCE * abs(threshold):
+    part = raster[sample : sample + 1, : step + 1]
+    bins = [
+        _run(_moved(network, population.name, factor), part).spikes[population.name]
+        .dense().reshape(step + 1, -1)[step, neuron]
+        for factor in (1.0 - TOLERANCE, 1.0 + TOLERANCE)
+    ]  # fmt: skip
+    if bins[0] == bins[1]:
         raise TorchError(
             "the float run does not make the module's spikes: the layers mean something else",
             got=f"{count} differing bins, the first at {place}", where=network.name,
             hint="profile=..., or states reset before the conversion; check=False keeps it",
             rule="torch.disagrees",
         )  # fmt: skip
-    text = f"{count} bins differ from the first at {place} on, where v is {distance:.1e} from the "
-    text += "threshold: float32 rounding"
+    text = (
+        f"{count} bins differ from the first at {place} on, where v is within {TOLERANCE:.0e} of "
+        "the threshold: rounding of the module's numbers"
+    )
     return Notice("torch.rounding", network.name, text, "approximation", about=population.name)
 
 
-def _distance(
-    network: Network, run: Any, population: Any, place: tuple[int, int, int], spiked: Any,
-    threshold: float,
-) -> float:
-    """Return how far the compared membrane was from the threshold, as far as the probe tells."""
-    sample, step, neuron = place
-    v = float(run.probes[population.name]["v"][sample, step, neuron])
-    profile = network.profile
-    has_fired = bool(spiked[sample, step, neuron])
-    if not has_fired or (profile is not None and profile.reset_lag):
-        return abs(v - threshold)
-    if profile is not None and profile.reset == "subtract":
-        return abs(v)
-    # a hard reset hides v: the module alone did not fire, so judge by running it a hair lower
-    return _hidden_distance(network, run, population, place)
+def _moved(network: Network, name: str, factor: float) -> Network:
+    """Return the network with one population's thresholds scaled."""
+    populations = tuple(
+        replace(p, model=replace(p.model, v_threshold=p.model.v_threshold * factor))
+        if p.name == name and p.model.v_threshold is not None
+        else p
+        for p in network.populations
+    )
+    return replace(network, populations=populations)
 
 
-def _hidden_distance(
-    network: Network, run: Any, population: Any, place: tuple[int, int, int]
-) -> float:
-    """Return |v - threshold| before a hard reset, from the states of the step before."""
-    from nmhw.values.discretize import discretize_population
+def _run(network: Network, raster: NDArray[Any]) -> Any:
+    from nmhw.sim.float_run import run_float
 
-    sample, step, neuron = place
-    cell = discretize_population(population, network.profile)  # type: ignore[arg-type]
-    before = run.probes[population.name]["v"][sample, step - 1, neuron] if step else cell.v0[neuron]
-    drive = 0.0
-    for projection in network.incoming(population.name):
-        if projection.source not in run.spikes or cell.has_current:
-            return 0.0  # values and currents are not kept: not judged
-        x = run.spikes[projection.source].dense()[sample, step].astype(np.float64)
-        for op in projection.ops:
-            x = op.apply(x.reshape(1, *op.input_shape))[0]
-        drive += float(x.ravel()[neuron])
-        drive += 0.0 if projection.bias is None else float(projection.bias[neuron])
-    v = cell.v_keep[neuron] * before + cell.v_gain[neuron] * drive + cell.drive[neuron]
-    return abs(float(v - cell.threshold[neuron]))
+    assert network.profile is not None
+    return run_float(network, network.profile, raster.astype(np.float64), drain_steps=0)
 
 
 def _input_raster(network: Network, graph: Graph, found: Found) -> NDArray[Any] | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nmhw.errors import TorchError
 from nmhw.torch.graph import INPUT, Graph, Path, Site, claimed_shape
-from nmhw.torch.layers import RESHAPES, SAME, Chain, follow, max_pool_window
+from nmhw.torch.layers import Chain, follow, keeps_values, max_pool_window
 from nmhw.torch.recognize import FoundNeurons
 from nmhw.values.linear import Shape
 from nmhw.values.network import Network
@@ -150,7 +150,7 @@ def _chain(
 
 def _check_pool(site: Site, path: Path, found: Found) -> None:
     """Refuse a max-pool over anything but spikes: its maximum is no sum."""
-    moved = [c for c in path.calls if c.function not in SAME and c.function not in RESHAPES]
+    moved = [c for c in path.calls if not keeps_values(c)]
     source = found.get(path.source)
     if len(site.paths) != 1 or moved or source is None or source.kind not in SPIKING_KINDS:
         raise TorchError(

@@ -95,7 +95,7 @@ def from_torch(
     if profile is not None:
         meaning = give_meaning(network, profile, dt_s=step_s).profile or meaning
     network = replace(network, notices=(*network.notices, *notices, *more))
-    network = give_meaning(network, meaning)
+    network = give_meaning(network, meaning, dt_s=meaning.dt_s)
     if not check:
         return network
     return replace(network, notices=(*network.notices, *check_agreement(network, graph, found)))
@@ -140,9 +140,10 @@ def _step(graph: Graph, dt_s: float | None) -> tuple[float, list[Notice]]:
 def _one_profile(found: dict[str, FoundNeurons]) -> Profile:
     """Return the profile that all layers share; membranes without spikes have no reset."""
     spiking = {n: f for n, f in found.items() if f.kind in ("if", "lif", "cubalif")}
-    first, *others = [*spiking.items(), *((n, f) for n, f in found.items() if n not in spiking)] or [
-        ("", FoundNeurons("linear", {}, Profile("snntorch"), "NT"))
-    ]
+    silent = {n: f for n, f in found.items() if n not in spiking}
+    if not found:
+        return Profile("snntorch")
+    first, *others = [*spiking.items(), *silent.items()]
     for name, other in others:
         fields = _MEMBRANE_FIELDS if name not in spiking else tuple(
             f for f in Profile.__dataclass_fields__ if f not in ("name", "dt_s")

@@ -43,6 +43,12 @@ def is_layer(module: nn.Module) -> bool:
     return isinstance(module, known) or (in_torch and has_no_parts)
 
 
+def keeps_values(call: Call) -> bool:
+    """Whether a call changes shapes alone."""
+    is_shape = isinstance(call.module, (*_DROPPED, *_SHAPES))
+    return is_shape or call.function in SAME or call.function in RESHAPES
+
+
 def is_max_pool(call: Call) -> bool:
     """Whether a call is a max-pool in two dimensions."""
     return isinstance(call.module, nn.MaxPool2d) or call.function.startswith("max_pool2d")
@@ -285,12 +291,12 @@ def _function(chain: Chain, call: Call, trace: Trace) -> None:
             if not isinstance(call.arguments[0], torch.Tensor):
                 refuse_layer(call)
             factor = 1.0 / factor
-        chain.add(Scale(np.full(chain.shape, float(factor))), call.name.replace(": ", "."))
+        chain.add(Scale(np.full(chain.shape, float(factor))), call.function)
     elif name.startswith("avg_pool2d"):
         names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
         options = dict(zip(names, call.arguments[1:], strict=False)) | call.keywords
         given = trace.values[call.inputs[0]]
-        _pool(chain, nn.AvgPool2d(**options), given, call.name.replace(": ", "."))
+        _pool(chain, nn.AvgPool2d(**options), given, call.function)
     else:
         refuse_layer(call)
 

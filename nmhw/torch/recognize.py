@@ -119,6 +119,11 @@ def _snntorch(module: Any, dt_s: float, where: str) -> FoundNeurons:
     if reset == "subtract":
         rule = {"reset_lag": 1} if module.reset_delay else {"overshoot_rule": True}
         profile = profile.with_(reset="subtract", **rule)
+    if reset == "zero" and module.reset_delay and hasattr(module, "alpha"):
+        _refuse(
+            "Synaptic's reset to zero a step late also drops the input of that step", where,
+            'reset_delay=False, or reset_mechanism="subtract"',
+        )  # fmt: skip
     is_spiking = reset != "none"
     if is_spiking:
         parameters["v_threshold"] = _number(module.threshold)
