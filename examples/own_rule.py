@@ -1,6 +1,6 @@
 """A learning rule of your own: Oja's rule with spike traces, in NumPy and in Numba.
 
-    nmhw learn --check-rule examples/own_rule.py:OjaRule
+    nmhw learn --check-rule --rule examples/own_rule.py:OjaRule
 
 Each target pulls its weights towards its sources' traces and shrinks them by what it already
 explains: ``dw_ij = rate y_j (x_i - y_j w_ij)`` wherever a target spikes. Weights stay bounded and
