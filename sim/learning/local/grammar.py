@@ -124,11 +124,11 @@ class _Parser:
 
     def product(self, sign: int) -> Product:
         start = self._here()
-        scale, factors, dependencies = float(sign), [], []
+        mantissa, exponent, factors, dependencies = float(sign), 0, [], []
         while True:
             found = self.factor()
-            if isinstance(found, float):
-                scale *= found
+            if isinstance(found, tuple):
+                mantissa, exponent = mantissa * found[0], exponent + found[1]
             elif found.variable[0] == "u":
                 dependencies.append(found.variable)
             else:
@@ -142,10 +142,10 @@ class _Parser:
             raise self._error("a product needs x0, y0 or u0 .. u9: when it is evaluated", start)
         if len({d for d in dependencies if d[0] == "u"}) > 1:
             raise self._error("a product has one epoch", start)
-        mantissa, exponent = self._reduced(scale, start)
-        return Product(mantissa, exponent, tuple(factors), dependencies[0])
+        whole, power = self._reduced(mantissa, exponent, start)
+        return Product(whole, power, tuple(factors), dependencies[0])
 
-    def factor(self) -> float | Factor:
+    def factor(self) -> tuple[float, int] | Factor:
         at, token = self._here(), self._take()
         if token[0].isdigit():
             return self._number(token)
@@ -162,8 +162,9 @@ class _Parser:
             return Factor(inner.variable, inner.constant, is_sign=True)
         return self._variable(token, at)
 
-    def _number(self, token: str) -> float:
-        value = float(token)
+    def _number(self, token: str) -> tuple[float, int]:
+        """Return mantissa and exponent: 2^e is (1, e), any other number (n, 0)."""
+        value, exponent = float(token), 0
         if self._next() == "^":
             self._take("^")
             negative = self._next() == "-"
@@ -172,8 +173,9 @@ class _Parser:
             at, power = self._here(), self._take()
             if not power.isdigit() or value == 0 or int(power) > 64:
                 raise self._error("expected a whole power of a number", at)
-            value = value ** (-int(power) if negative else int(power))
-        return value
+            signed = -int(power) if negative else int(power)
+            value, exponent = (1.0, signed) if value == 2 else (value**signed, 0)
+        return value, exponent
 
     def _variable(self, token: str, at: int) -> Factor:
         if token not in VARIABLES and not re.fullmatch(r"u\d", token):
@@ -191,13 +193,17 @@ class _Parser:
         at, token = self._here(), self._take()
         if not token[0].isdigit():
             raise self._error("expected a number", at)
-        return Factor(factor.variable, sign * self._number(token))
+        mantissa, exponent = self._number(token)
+        return Factor(factor.variable, sign * mantissa * 2.0**exponent)
 
-    def _reduced(self, scale: float, at: int) -> tuple[int, int]:
-        mantissa, exponent = scale, 0
+    def _reduced(self, mantissa: float, exponent: int, at: int) -> tuple[int, int]:
+        """Return a whole mantissa, as it is written unless it has more than 3 bits.
+
+        In fixed point 4 and 2^2 differ: the product is shifted before the exponent is applied.
+        """
         while mantissa != int(mantissa) and exponent > -20:
             mantissa, exponent = mantissa * 2, exponent - 1
-        while mantissa and mantissa % 2 == 0 and not -8 <= mantissa <= 7:
+        while mantissa and mantissa % 2 == 0 and abs(mantissa) > 7:
             mantissa, exponent = mantissa / 2, exponent + 1
         if mantissa != int(mantissa) or not -8 <= mantissa <= 7 or not -7 <= exponent <= 8:
             raise self._error("a scale is -8 .. 7 times 2^-7 .. 2^8", at)

@@ -35,6 +35,23 @@ def test_a_rule_parses_to_its_products() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "mantissa", "exponent"),
+    [("4", 4, 0), ("2^2", 1, 2), ("3*2^-2", 3, -2), ("12", 6, 1), ("8", 4, 1), ("0.75", 3, -2),
+     ("3^2*2", None, None), ("2^8", 1, 8), ("2^9", None, None), ("7*2^8", 7, 8)],
+)  # fmt: skip
+def test_scales_keep_the_form_they_are_written_in(
+    text: str, mantissa: int | None, exponent: int | None
+) -> None:
+    """In fixed point 4 and 2^2 differ: exponents apply after the shift, as in lava-nc 0.10.0."""
+    if mantissa is None:
+        with pytest.raises(UsageError, match="scale"):
+            parse_rule(f"{text}*x1*y0")
+    else:
+        (product,) = parse_rule(f"{text}*x1*y0")
+        assert (product.mantissa, product.exponent) == (mantissa, exponent)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("x1*y1", "needs x0, y0 or u0"),
