@@ -35,6 +35,8 @@ def count_as(
 ) -> Ints:
     """Return the counts of a machine that walks every step, (n_layers, n_operations).
 
+    Weight traffic is what the store did, unless this machine would touch other weights.
+
     Parameters
     ----------
     own : (n_layers, n_operations) int64
@@ -87,8 +89,9 @@ def count_as(
             dense = n_learned * steps * n_synapses
             contributions = dense if is_dense else int(n_synops[k])
             row[AT["gradient_mac" if is_dense else "gradient_add"]] = contributions
-            n_rewritten = contributions if is_stream else layer.n_weights * n_learned
-            _count_store(row, own[k], n_rewritten, writes_always)
+            if rule.mask != "none" or (is_stream and is_dense):
+                n_rewritten = contributions if is_stream else layer.n_weights * n_learned
+                _count_store(row, own[k], n_rewritten, writes_always)
         if k > lowest:
             row[AT["propagation_mac"]] = n_learned * every * n_synapses
             row[AT["transposed_read"]] = row[AT["propagation_mac"]]

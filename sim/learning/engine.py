@@ -240,16 +240,23 @@ class Engine:
         weights = self.store.flat_values if is_float else self.store.flat_codes
         shared = (packed, labels, order, self._wiring, weights, self._store_arrays(), self._plan())
         if self.rule.uses_times:
+            from nmhw.sim.learning.kernels.time_forward import make_time_room
             from nmhw.sim.learning.kernels.times import run_times
 
-            run_times(*shared, kind(0), out, self.arithmetic())
-        else:
-            from nmhw.sim.learning.kernels.steps import run_steps
+            run_times(
+                *shared, make_time_room(self._wiring, weights.size, kind), out, self.arithmetic()
+            )
+            return out
+        from nmhw.sim.learning.kernels.step_forward import make_room
+        from nmhw.sim.learning.kernels.step_reverse import make_trail
+        from nmhw.sim.learning.kernels.steps import run_steps
 
-            theta = np.zeros(n_neurons, kind)
-            theta[: self._theta.size] = self._theta
-            run_steps(*shared, theta, self.ramp(), out, self.arithmetic())
-            self._theta[:] = theta[: self._theta.size]
+        theta = np.zeros(n_neurons, kind)
+        theta[: self._theta.size] = self._theta
+        room = make_room(self._wiring, self.rule.n_steps, n_neurons, kind)
+        trail = make_trail(room, weights.size, n_neurons, len(OPERATIONS))
+        run_steps(*shared, theta, self.ramp(), room, trail, out, self.arithmetic())
+        self._theta[:] = theta[: self._theta.size]
         return out
 
     def _check_inputs(self, inputs: PackedEvents, order: Ints) -> None:

@@ -23,6 +23,7 @@ from nmhw.sim.learning.kernels.layout import (
     O_NEURON_UPDATE,
     O_SPIKE,
     O_SYNOP,
+    Wiring,
 )
 from nmhw.sim.learning.kernels.rows import add_row
 
@@ -50,40 +51,31 @@ class Room(NamedTuple):
     n_spikes: Any  # (n_neurons,) int64, of this sample
 
 
-@kernel
-def make_room(wiring, plan, n_neurons, zero):
-    """Return working memory; ``zero`` has the type of a membrane."""
-    layers, n_steps = wiring.layers, plan.n_steps
-    n_layers = len(layers)
-    first_event, first_log = np.zeros(n_layers, np.int64), np.zeros(n_layers, np.int64)
-    n_events = n_logged = most_in = most_out = 0
-    for k in range(n_layers):
-        first_event[k], first_log[k] = n_events, n_logged
-        n_events += n_steps * layers[k, L_N_IN]
-        n_logged += n_steps * layers[k, L_N_OUT]
-        most_in = max(most_in, layers[k, L_N_IN])
-        most_out = max(most_out, layers[k, L_N_OUT])
+def make_room(wiring: Wiring, n_steps: int, n_neurons: int, kind: Any) -> Room:
+    """Return working memory; ``kind`` is the type of a membrane. Runs in Python."""
+    layers = wiring.layers
+    n_layers, n_in, n_out = len(layers), layers[:, L_N_IN], layers[:, L_N_OUT]
     head = wiring.feedforward[-1]
-    kind = np.full(0, zero).dtype
+    n_events, n_logged = n_steps * int(n_in.sum()), n_steps * int(n_out.sum())
     return Room(
-        np.zeros((n_layers, n_steps + 1), np.int64),
-        first_event,
-        np.zeros(n_events, np.int32),
-        np.zeros(n_events, np.int32),
-        np.zeros((n_layers, n_steps + 1), np.int64),
-        first_log,
-        np.zeros(n_logged, np.int32),
-        np.zeros(n_logged, kind),
-        np.zeros(n_logged, np.uint8),
-        np.zeros(n_logged, kind),
-        np.zeros(n_logged, np.uint8),
-        np.zeros(most_in, np.int64),
-        np.zeros(most_out, kind),
-        np.zeros(most_out, kind),
-        np.zeros(layers[head, L_N_IN], np.int64),
-        np.zeros(layers[head, L_N_OUT], kind),
-        np.zeros(n_layers, np.int64),
-        np.zeros(n_neurons, np.int64),
+        event_ptr=np.zeros((n_layers, n_steps + 1), np.int64),
+        event_first=n_steps * (np.cumsum(n_in) - n_in),
+        event_index=np.zeros(n_events, np.int32),
+        event_count=np.zeros(n_events, np.int32),
+        log_ptr=np.zeros((n_layers, n_steps + 1), np.int64),
+        log_first=n_steps * (np.cumsum(n_out) - n_out),
+        log_neuron=np.zeros(n_logged, np.int32),
+        log_excess=np.zeros(n_logged, kind),
+        log_flag=np.zeros(n_logged, np.uint8),
+        log_error=np.zeros(n_logged, kind),
+        log_asked=np.zeros(n_logged, np.uint8),
+        pooled=np.zeros(n_in.max(), np.int64),
+        drive=np.zeros(n_out.max(), kind),
+        membrane=np.zeros(n_out.max(), kind),
+        activity=np.zeros(n_in[head], np.int64),
+        scores=np.zeros(n_out[head], kind),
+        n_synops=np.zeros(n_layers, np.int64),
+        n_spikes=np.zeros(n_neurons, np.int64),
     )
 
 
@@ -119,9 +111,10 @@ def _events_of_input(packed, sample, wiring, room, n_steps):
     for t in range(n_steps):
         room.event_ptr[0, t] = at
         while event < end and packed.moment[event] == t:
-            at = _deliver(wiring, room, 0, at, packed.index[event], packed.value[event])
+            source, count = np.int64(packed.index[event]), np.int64(packed.value[event])
+            at = _deliver(wiring, room, np.int64(0), np.int64(at), source, count)
             event += 1
-        at = _gather(wiring, room, 0, at)
+        at = _gather(wiring, room, np.int64(0), np.int64(at))
     room.event_ptr[0, n_steps] = at
 
 
@@ -132,7 +125,8 @@ def _events_of_layer(wiring, room, before, k, n_steps):
         room.event_ptr[k, t] = at
         for entry in range(room.log_ptr[before, t], room.log_ptr[before, t + 1]):
             if room.log_flag[entry] & IS_SPIKE:
-                at = _deliver(wiring, room, k, at, room.log_neuron[entry], 1)
+                source = np.int64(room.log_neuron[entry])
+                at = _deliver(wiring, room, k, at, source, np.int64(1))
         at = _gather(wiring, room, k, at)
     room.event_ptr[k, n_steps] = at
 

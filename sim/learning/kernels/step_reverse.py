@@ -27,6 +27,7 @@ from nmhw.sim.learning.kernels.layout import (
     O_TRANSPOSED,
 )
 from nmhw.sim.learning.kernels.rows import carry_row, learn_row
+from nmhw.sim.learning.kernels.step_forward import Room
 
 
 class Trail(NamedTuple):
@@ -46,27 +47,28 @@ class Trail(NamedTuple):
     touched: Any  # (n_weights,) uint8
     theta_gradient: Any  # (n_neurons,)
     tally: Any  # (n_layers, n_operations) int64: of this sample
+    n_spikes: Any  # (n_neurons,) int64: since the last update
 
 
-@kernel
-def make_trail(wiring, n_weights, n_neurons, room, n_operations):
-    """Return the walk's memory; its numbers have the type of the membranes."""
-    kind, n_out = room.drive.dtype, room.drive.size
+def make_trail(room: Room, n_weights: int, n_neurons: int, n_operations: int) -> Trail:
+    """Return the walk's memory; its numbers have the type of the membranes. Runs in Python."""
+    kind, n_out, n_in, n = room.drive.dtype, room.drive.size, room.activity.size, room.scores.size
     return Trail(
-        np.zeros(room.scores.size, kind),
-        np.zeros(room.scores.size, np.uint8),
-        np.zeros(n_out, kind),
-        np.zeros(n_out, np.int64),
-        np.zeros(n_out, np.uint8),
-        np.zeros(n_out, kind),
-        np.zeros(n_out, np.uint8),
-        np.zeros(room.activity.size, kind),
-        np.zeros(room.activity.size, np.uint8),
-        np.zeros(n_out, np.uint8),
-        np.zeros(n_weights, kind),
-        np.zeros(n_weights, np.uint8),
-        np.zeros(n_neurons, kind),
-        np.zeros((len(wiring.layers), n_operations), np.int64),
+        error=np.zeros(n, kind),
+        on=np.zeros(n, np.uint8),
+        value=np.zeros(n_out, kind),
+        since=np.zeros(n_out, np.int64),
+        alive=np.zeros(n_out, np.uint8),
+        dv=np.zeros(n_out, kind),
+        live=np.zeros(n_out, np.uint8),
+        back=np.zeros(n_in, kind),
+        is_back=np.zeros(n_in, np.uint8),
+        is_told=np.zeros(n_out, np.uint8),
+        gradient=np.zeros(n_weights, kind),
+        touched=np.zeros(n_weights, np.uint8),
+        theta_gradient=np.zeros(n_neurons, kind),
+        tally=np.zeros((len(room.n_synops), n_operations), np.int64),
+        n_spikes=np.zeros(n_neurons, np.int64),
     )
 
 
@@ -119,8 +121,9 @@ def _reverse_head(wiring, room, weights, k, before, plan, trail, store, out, a):
             for event in range(room.event_ptr[k, t], room.event_ptr[k, t + 1]):
                 i, c = np.int64(room.event_index[event]), np.int64(room.event_count[event])
                 learn_row(
-                    wiring, layer, k, i, c, trail.error, trail.on, True, gradient, touched, store, a
-                )
+                    wiring, layer, k, i, c, trail.error, trail.on, plan.is_stream,
+                    gradient, touched, store, a,
+                )  # fmt: skip
         return
     for i in range(room.activity.size):
         if room.activity[i]:

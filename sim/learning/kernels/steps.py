@@ -6,8 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
 from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.learning.kernels.arithmetic import moved_threshold, output_errors
@@ -17,8 +15,8 @@ from nmhw.sim.learning.kernels.layout import (
     O_EXPONENTIAL,
     O_LOG,
 )
-from nmhw.sim.learning.kernels.step_forward import make_room, run_forward
-from nmhw.sim.learning.kernels.step_reverse import make_trail, run_reverse
+from nmhw.sim.learning.kernels.step_forward import run_forward
+from nmhw.sim.learning.kernels.step_reverse import run_reverse
 from nmhw.sim.learning.kernels.update import first_highest, update_weights
 
 STAMP = source_stamp(Path(__file__).parent)
@@ -36,6 +34,15 @@ def _count_log(packed, sample, wiring, room, plan, out):
 
 
 @kernel
+def _add_tally(room, trail, out):
+    """Add loop by loop: an array expression brings in text for its error messages."""
+    for k in range(len(out.n_synops)):
+        out.n_synops[k] += room.n_synops[k]
+        for operation in range(trail.tally.shape[1]):
+            out.counts[k, operation] += trail.tally[k, operation]
+
+
+@kernel
 def _copy_log(wiring, room, plan, out):
     n = len(wiring.feedforward)
     for q in range(n if plan.head_spikes else n - 1):
@@ -49,17 +56,19 @@ def _copy_log(wiring, room, plan, out):
 
 
 @kernel
-def _move_thresholds(theta, spikes, trail, n, plan, a):
+def _move_thresholds(theta, trail, n, plan, a):
     for j in range(theta.size):
         theta[j] = moved_threshold(
-            theta[j], plan.law, trail.theta_gradient[j], spikes[j], n, plan.n_steps, a
+            theta[j], plan.law, trail.theta_gradient[j], trail.n_spikes[j], n, plan.n_steps, a
         )
         trail.theta_gradient[j] = 0
-        spikes[j] = 0
+        trail.n_spikes[j] = 0
 
 
 def _close_over_run_steps(stamp: str) -> Any:
-    def run_steps(packed, labels, order, wiring, weights, store, plan, theta, ramp, out, a):
+    def run_steps(
+        packed, labels, order, wiring, weights, store, plan, theta, ramp, room, trail, out, a
+    ):
         """Run the samples in ``order``; with labels, learn from them.
 
         ``weights`` are the store's values or codes, ``theta`` (n_neurons,) thresholds, ``ramp``
@@ -69,10 +78,8 @@ def _close_over_run_steps(stamp: str) -> Any:
         packed, wiring, store, out, a = (
             borrow(packed), borrow(wiring), borrow(store), borrow(out), borrow(a)
         )  # fmt: skip
+        room, trail = borrow(room), borrow(trail)
         n_neurons = theta.size
-        room = make_room(wiring, plan, n_neurons, theta[0] - theta[0])
-        trail = make_trail(wiring, weights.size, n_neurons, room, out.counts.shape[1])
-        spikes = np.zeros(n_neurons, np.int64)
         n_waiting = n_learned = 0
         head = wiring.feedforward[-1]
         for n in range(order.size):
@@ -81,7 +88,7 @@ def _close_over_run_steps(stamp: str) -> Any:
             for j in range(room.scores.size):
                 out.scores[n, j] = room.scores[j]
             for j in range(n_neurons):
-                spikes[j] += room.n_spikes[j]
+                trail.n_spikes[j] += room.n_spikes[j]
                 if room.n_spikes[j]:
                     out.fired[j] = 1
             if not labels.size:
@@ -95,8 +102,7 @@ def _close_over_run_steps(stamp: str) -> Any:
                 n_learned += 1
                 out.totals[1] += 1
                 run_reverse(wiring, room, weights, plan, trail, store, out, a)
-                out.counts[:] += trail.tally
-                out.n_synops[:] += room.n_synops
+                _add_tally(room, trail, out)
             n_waiting += 1
             if n_waiting < plan.batch and n + 1 < order.size:
                 continue
@@ -107,7 +113,7 @@ def _close_over_run_steps(stamp: str) -> Any:
                     wiring, trail.gradient, trail.touched, touches_all, n_waiting, store, a
                 )
             if plan.law >= LAW_HOMEOSTATIC:
-                _move_thresholds(theta, spikes, trail, n_waiting, plan, a)
+                _move_thresholds(theta, trail, n_waiting, plan, a)
             n_waiting = n_learned = 0
         if out.log.shape[0]:
             _copy_log(wiring, room, plan, out)

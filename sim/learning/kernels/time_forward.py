@@ -18,6 +18,7 @@ from nmhw.sim.learning.kernels.layout import (
     O_NEURON_UPDATE,
     O_SPIKE,
     O_SYNOP,
+    Wiring,
 )
 from nmhw.sim.learning.kernels.rows import add_row
 from nmhw.sim.learning.kernels.spike_times import SILENT, crossing, is_early, is_late
@@ -47,34 +48,32 @@ class TimeRoom(NamedTuple):
     touched: Any  # uint8
 
 
-@kernel
-def make_time_room(wiring, n_weights, zero):
-    """Return working memory; ``zero`` has the type of a time."""
+def make_time_room(wiring: Wiring, n_weights: int, kind: Any) -> TimeRoom:
+    """Return working memory; ``kind`` is the type of a time. Runs in Python."""
     layers = wiring.layers
-    n_layers, kind = len(layers), np.full(0, zero).dtype
-    n_in, n_out = layers[:, L_N_IN].max(), layers[:, L_N_OUT].max()
+    n_layers, n_in, n_out = len(layers), layers[:, L_N_IN].max(), layers[:, L_N_OUT].max()
     n_source = max(layers[:, L_N_SOURCE].max(), n_out)
     n_classes = layers[wiring.feedforward[-1], L_N_OUT]
     return TimeRoom(
-        np.zeros((n_layers, n_in), kind),
-        np.zeros((n_layers, n_in), np.int64),
-        np.zeros((n_layers, n_out), kind),
-        np.zeros((n_layers, n_out), np.uint8),
-        np.zeros((n_layers, n_out), kind),
-        np.zeros(n_out, kind),
-        np.zeros(n_source, kind),
-        np.zeros(n_in, np.int64),
-        np.zeros(n_classes, kind),
-        np.zeros(n_classes, kind),
-        np.zeros(n_classes, np.uint8),
-        np.zeros(n_source, kind),
-        np.zeros(n_source, np.uint8),
-        np.zeros(n_out, kind),
-        np.zeros(n_out, np.uint8),
-        np.zeros(n_out, np.uint8),
-        np.zeros(n_out, kind),
-        np.zeros(n_weights, kind),
-        np.zeros(n_weights, np.uint8),
+        t_in=np.zeros((n_layers, n_in), kind),
+        winner=np.zeros((n_layers, n_in), np.int64),
+        t_out=np.zeros((n_layers, n_out), kind),
+        is_open=np.zeros((n_layers, n_out), np.uint8),
+        total=np.zeros((n_layers, n_out), kind),
+        moment=np.zeros(n_out, kind),
+        source=np.zeros(n_source, kind),
+        order=np.zeros(n_in, np.int64),
+        scores=np.zeros(n_classes, kind),
+        error=np.zeros(n_classes, kind),
+        on=np.zeros(n_classes, np.uint8),
+        d_time=np.zeros(n_source, kind),
+        is_reached=np.zeros(n_source, np.uint8),
+        e=np.zeros(n_out, kind),
+        live=np.zeros(n_out, np.uint8),
+        is_causal=np.zeros(n_out, np.uint8),
+        ahead=np.zeros(n_out, kind),
+        gradient=np.zeros(n_weights, kind),
+        touched=np.zeros(n_weights, np.uint8),
     )
 
 
@@ -137,14 +136,17 @@ def _fire_by_search(wiring, room, weights, k, a):
     reads = 0
     for i in range(layer[L_N_IN]):
         if room.t_in[k, i] != SILENT:
-            room.order[n] = i
+            at = n
+            while at > 0 and room.t_in[k, room.order[at - 1]] > room.t_in[k, i]:
+                room.order[at] = room.order[at - 1]
+                at -= 1
+            room.order[at] = i
             n += 1
-    by_time = np.argsort(room.t_in[k][room.order[:n]], kind="mergesort")
     for place in range(n):
-        i = room.order[by_time[place]]
+        i = room.order[place]
         since, until = room.t_in[k, i], a.last
         if place + 1 < n:
-            until = min(a.last, room.t_in[k, room.order[by_time[place + 1]]])
+            until = min(a.last, room.t_in[k, room.order[place + 1]])
         reads += add_row(wiring, layer, i, since - since + 1, weights, sums)
         add_row(wiring, layer, i, since, weights, moment)
         if since >= a.last:

@@ -11,9 +11,11 @@ from nmhw.sim.learning.kernels.arithmetic import carried, output_errors
 from nmhw.sim.learning.kernels.layout import (
     IS_ADMITTED,
     IS_SPIKE,
+    L_IS_DENSE,
     L_N_IN,
     L_N_OUT,
     L_NEURONS,
+    L_ROWS,
     O_DIVISION,
     O_ERROR_EVENT,
     O_EXPONENTIAL,
@@ -26,7 +28,7 @@ from nmhw.sim.learning.kernels.layout import (
 from nmhw.sim.learning.kernels.rows import carry_row, learn_row
 from nmhw.sim.learning.kernels.spike_times import SILENT, error_of, timing_error
 from nmhw.sim.learning.kernels.steps import STAMP
-from nmhw.sim.learning.kernels.time_forward import make_time_room, run_time_forward
+from nmhw.sim.learning.kernels.time_forward import run_time_forward
 from nmhw.sim.learning.kernels.update import first_highest, update_weights
 
 
@@ -66,6 +68,21 @@ def _reverse_head(wiring, room, weights, k, plan, store, out, a):
 
 
 @kernel
+def _mark_causal(wiring, layer, i, t, t_out, e, live, is_causal, ahead):
+    """Mark the targets of an input that fired behind it; ``ahead`` is t_i - t_j times e_j."""
+    if layer[L_IS_DENSE]:
+        for j in range(layer[L_N_OUT]):
+            is_causal[j] = live[j] and t < t_out[j]
+            ahead[j] = (t - t_out[j]) * e[j]
+        return
+    begin, end = wiring.row_ptr[layer[L_ROWS] + i], wiring.row_ptr[layer[L_ROWS] + i + 1]
+    for s in range(begin, end):
+        j = wiring.target[s]
+        is_causal[j] = live[j] and t < t_out[j]
+        ahead[j] = (t - t_out[j]) * e[j]
+
+
+@kernel
 def _reverse_layer(wiring, room, weights, k, plan, store, out, a):
     """One error event per neuron that an error reaches and whose time depends on its inputs."""
     layer, row = wiring.layers[k], out.counts[k]
@@ -86,9 +103,7 @@ def _reverse_layer(wiring, room, weights, k, plan, store, out, a):
         t = room.t_in[k, i]
         if t == SILENT:
             continue
-        for j in range(n_out):
-            is_causal[j] = live[j] and t < t_out[j]
-            ahead[j] = (t - t_out[j]) * e[j]
+        _mark_causal(wiring, layer, i, t, t_out, e, live, is_causal, ahead)
         if k > plan.lowest:
             total, n = carry_row(wiring, layer, i, weights, e, is_causal)
             row[O_PROPAGATION] += n
@@ -126,16 +141,16 @@ def _copy_log(wiring, room, plan, out):
 
 
 def _close_over_run_times(stamp: str) -> Any:
-    def run_times(packed, labels, order, wiring, weights, store, plan, zero, out, a):
+    def run_times(packed, labels, order, wiring, weights, store, plan, room, out, a):
         """Run the samples in ``order``; with labels, learn from them.
 
-        ``weights`` are the store's values or codes; ``zero`` has the type of a time.
+        ``weights`` are the store's values or codes.
         """
         _ = stamp  # part of the cache key
         packed, wiring, store, out, a = (
             borrow(packed), borrow(wiring), borrow(store), borrow(out), borrow(a)
         )  # fmt: skip
-        room = make_time_room(wiring, weights.size, zero)
+        room = borrow(room)
         n_waiting = n_learned = 0
         last = len(wiring.layers) - 1
         for n in range(order.size):
