@@ -41,16 +41,22 @@ def _accuracy_table(study: Found) -> Iterator[str]:
         yield (
             f"{found['rule']:10s} {found['code']:8s} {found['writes']:7s} {found['n_steps']:3d} "
             f"{found['lr']:6g} "
-            f"{100 * found['validation_accuracy']:10.2f} {100 * accuracy:6.2f}{mark}"
+            f"{_percent(found['validation_accuracy']):>10s} {100 * accuracy:6.2f}{mark}"
             f"{energy:>9s} {100 * found['silent']:5.0f} %"
         )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
 
 
 def _best(study: Found) -> set[str]:
     """Return the name of the best T on validation of each rule and code."""
     best: dict[tuple[str, ...], tuple[float, str]] = {}
     for name, found in study["trainings"].items():
-        key = (found["rule"], found["code"], found["writes"])
+        if found["validation_accuracy"] is None:
+            continue
+        key = (found["rule"], found["code"])
         candidate = (found["validation_accuracy"], name)
         if key not in best or candidate[0] > best[key][0]:
             best[key] = candidate
@@ -95,19 +101,20 @@ def _cell(ratio: Found) -> str:
 def _goal_table(study: Found, goal: float) -> Iterator[str]:
     yield f"T at which the ratio reaches {goal:.0f} ({SCOPE}; log-log interpolation between the T"
     yield "that were trained; '-': not up to the largest)"
-    heads = [f"{b.removeprefix('stbp-')}/{w}" for b in BASELINES for w in ("sample", "stream")]
-    yield f"{'rule':8s}{'code':9s}{'prices':16s}" + "".join(f"{h:>17s}" for h in heads)
+    yield f"{'rule':8s}{'code':9s}{'baseline':16s}{'writes':8s}" + "".join(
+        f"{cost:>16s}" for cost in COST_SETS
+    )
     for rule in RULES:
         for code in CODES:
-            for cost in COST_SETS:
-                cells = []
-                for baseline in BASELINES:
-                    for writes in ("sample", "stream"):
-                        rows = _select(study, rule=rule, code=code, scope=SCOPE,
-                                       baseline=baseline, writes=writes)  # fmt: skip
+            for baseline in BASELINES:
+                for writes in ("sample", "stream"):
+                    rows = _select(study, rule=rule, code=code, scope=SCOPE, baseline=baseline,
+                                   writes=writes)  # fmt: skip
+                    cells = ""
+                    for cost in COST_SETS:
                         values = [r["energy_ratio"][cost]["value"] for r in rows]
-                        cells.append(crossing(study["steps"], values, goal))
-                yield f"{rule:8s}{code:9s}{cost:16s}" + "".join(f"{c:>17s}" for c in cells)
+                        cells += f"{crossing(study['steps'], values, goal):>16s}"
+                    yield f"{rule:8s}{code:9s}{baseline:16s}{writes:8s}{cells}"
 
 
 def crossing(steps: list[int], values: list[float], goal: float) -> str:
