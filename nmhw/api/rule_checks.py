@@ -66,14 +66,14 @@ def check_learning_rule(rule: str, seed: int = 0, **options: Any) -> tuple[RuleC
 
 
 def run_local_experiment(
-    name: str, seed: int = 0, progress: Progress | None = None, bits: int = 8
+    name: str, seed: int = 0, progress: Progress | None = None, bits: int | None = None
 ) -> ExperimentResult:
     """Run the experiment of a local rule by name.
 
     Parameters
     ----------
-    bits : int
-        Of the weights; 0 keeps floats.
+    bits : int, optional
+        Of the weights; 0 keeps floats. Default: the experiment's own (8, or 4 for SDSP).
 
     Raises
     ------
@@ -82,6 +82,8 @@ def run_local_experiment(
     """
     from nmhw.sim.learning.experiments import run_experiment
 
+    if bits is None:
+        return run_experiment(name, seed, progress)
     return run_experiment(name, seed, progress, bits=bits or None)
 
 

@@ -75,10 +75,9 @@ def _run_experiment(options: dict[str, Any]) -> None:
     from nmhw.api.rule_checks import draw, run_local_experiment
     from nmhw.cli.output import progress_bar
 
-    bits = 8 if options["weight_bits"] is None else options["weight_bits"]
     seed = parse_seeds(options["seeds"])[0]
     with progress_bar(options["experiment"], options["quiet"]) as bar:
-        result = run_local_experiment(options["experiment"], seed, bar, bits)
+        result = run_local_experiment(options["experiment"], seed, bar, options["weight_bits"])
     if options["output"] is not None:
         note(f"saved to {draw(result, options['output'])}", options["quiet"])
     if options["as_json"]:
