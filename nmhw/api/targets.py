@@ -10,7 +10,7 @@ from typing import Literal
 
 from nmhw.errors import NmhwError, UsageError
 
-Kind = Literal["mapping", "HTML report", "chip file"]
+Kind = Literal["mapping", "HTML report", "chip file", "NIR file"]
 
 #: Checksums of a saved run's files, beside them.
 SUMS = "SHA256SUMS"
@@ -130,6 +130,10 @@ def _is_ours(path: Path, kind: Kind) -> bool:
     if kind == "HTML report":
         with path.open("rb") as file:
             return HTML_MARK in file.read(1024)
+    if kind == "NIR file":
+        from nmhw.io.nir_write import is_written_here
+
+        return is_written_here(path)
     from nmhw.io.mapping_file import load_mapping
 
     try:

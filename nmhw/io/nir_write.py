@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
 from nmhw.io.atomic import replacing
 from nmhw.values.linear import Conv, Delay, Dense, LinearOp, Pool, Reshape, Scale, Sparse
 from nmhw.values.network import Network, Population, Projection
 from nmhw.values.neuron import NeuronModel
+
+Floats = NDArray[np.float64]
+
+#: Who wrote a file, in its metadata: such a file may be replaced by the next export.
+GENERATOR = "nmhw"
 
 #: NIR's node and its fields for every kind of neuron; ``linear`` populations are no nodes.
 _NODES: dict[str, tuple[str, dict[str, str]]] = {
@@ -58,9 +65,22 @@ def write_nir(network: Network, path: str | Path) -> None:
     for output in network.outputs:
         nodes[output.name] = nir.Output({"output": np.array(output.shape)})
         edges += [(source, output.name) for source in output.sources]
-    graph = nir.NIRGraph(nodes, edges)
+    # nir 1.0.8 infers wrong shapes for oblong kernels and groups, and would refuse them here
+    graph = nir.NIRGraph(nodes, edges, metadata={"generator": GENERATOR}, type_check=False)
     with replacing(path) as temporary:
         nir.write(str(temporary), graph)
+
+
+def is_written_here(path: Path) -> bool:
+    """Whether a file is one that ``write_nir`` made."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            mark = file["node/metadata/generator"]
+            return isinstance(mark, h5py.Dataset) and mark.asstr()[()] == GENERATOR
+    except (OSError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _neurons(nir: Any, population: Population) -> Any:
@@ -117,15 +137,35 @@ def _named_nodes(
     if last_name is not None and ops:
         names = [*names[:-1], last_name]
     carrier = max((k for k, op in enumerate(ops) if isinstance(op, Dense | Conv)), default=-1)
-    bias = projection.bias
-    if bias is not None and np.any(bias) and carrier != len(ops) - 1:
-        raise UnsupportedError(
-            "a bias is written with the weights right before the neurons", where=projection.name,
-            rule="nir-write.bias",
-        )  # fmt: skip
+    bias = projection.bias if projection.bias is not None and np.any(projection.bias) else None
+    if bias is not None:
+        bias = _bias_at(ops, carrier, bias, projection.name)
     for k, (name, op) in enumerate(zip(names, ops, strict=True)):
-        has_bias = k == carrier and bias is not None and bool(np.any(bias))
-        yield name, _node(nir, op, bias if has_bias else None, projection.name)
+        yield name, _node(nir, op, bias if k == carrier else None, projection.name)
+
+
+def _bias_at(ops: tuple[LinearOp, ...], carrier: int, bias: Floats, where: str) -> Floats:
+    """Return the bias of the last weights that makes ``bias`` behind the pools and scales.
+
+    Those keep channels apart and the order of elements, so every element behind them is the
+    bias of its channel times what the operations make of a map of ones.
+    """
+    behind = ops[carrier + 1 :]
+    depthwise = (Pool, Scale, Reshape)
+    if carrier >= 0 and all(isinstance(op, depthwise) for op in behind):
+        shape = ops[carrier].output_shape
+        ones = np.ones((1, *shape))
+        for op in behind:
+            ones = op.apply(ones)
+        gains, wanted = (a.reshape(shape[0], -1) for a in (ones, bias))
+        if np.all(gains):
+            each = wanted / gains
+            if np.allclose(each, each[:, :1], rtol=1e-12, atol=0):
+                return np.broadcast_to(each[:, :1], (shape[0], math.prod(shape[1:])))
+    raise UnsupportedError(
+        "a bias is written with the weights in front of it", where=where,
+        hint="a Linear or Conv there, not a pool or a scale alone", rule="nir-write.bias",
+    )  # fmt: skip
 
 
 def _invented(projection: Projection, n_ops: int) -> list[str]:
@@ -135,7 +175,7 @@ def _invented(projection: Projection, n_ops: int) -> list[str]:
 
 def _node(nir: Any, op: LinearOp, bias: Any, where: str) -> Any:
     if isinstance(op, Dense):
-        return nir.Linear(op.weight) if bias is None else nir.Affine(op.weight, bias)
+        return nir.Linear(op.weight) if bias is None else nir.Affine(op.weight, np.ravel(bias))
     if isinstance(op, Sparse) and bias is None:
         return nir.Linear(op.matrix.toarray().T)
     if isinstance(op, Conv):
@@ -156,9 +196,19 @@ def _node(nir: Any, op: LinearOp, bias: Any, where: str) -> Any:
     )  # fmt: skip
 
 
+def _same_padding(op: Conv) -> tuple[int, ...] | None:
+    """Return what 'same' pads where that is not even on both sides (which numbers say better)."""
+    totals = [d * (k - 1) for d, k in zip(op.dilation, op.weight.shape[2:], strict=True)]
+    pads = tuple(p for t in totals for p in (t // 2, t - t // 2))
+    return pads if any(t % 2 for t in totals) else None
+
+
 def _conv(nir: Any, op: Conv, bias: Any, where: str) -> Any:
     top, bottom, left, right = op.padding
-    if top != bottom or left != right:
+    padding: Any = (top, left)
+    if op.stride == (1, 1) and op.padding == _same_padding(op):
+        padding = "same"
+    elif top != bottom or left != right:
         raise UnsupportedError(
             "NIR 1.0 pads both sides alike", got=op.padding, where=where, rule="nir-write.padding"
         )
@@ -174,8 +224,9 @@ def _conv(nir: Any, op: Conv, bias: Any, where: str) -> Any:
     _, height, width = op.in_shape
     if op.is_1d:
         return nir.Conv1d(
-            width, op.weight[:, :, 0], op.stride[1], left, op.dilation[1], op.groups, per_channel
+            width, op.weight[:, :, 0], op.stride[1],
+            padding if padding == "same" else left, op.dilation[1], op.groups, per_channel
         )
     return nir.Conv2d(
-        (height, width), op.weight, op.stride, (top, left), op.dilation, op.groups, per_channel
+        (height, width), op.weight, op.stride, padding, op.dilation, op.groups, per_channel
     )

@@ -256,7 +256,7 @@ def _refuse_window(name: str, got: str) -> None:
     )  # fmt: skip
 
 
-def max_pool_window(call: Call, shape: Shape) -> Conv:
+def max_pool_window(call: Call, shape: Shape) -> Conv | Pool:
     """Return the depthwise sum over a max-pool's windows.
 
     Raises
@@ -273,10 +273,12 @@ def max_pool_window(call: Call, shape: Shape) -> Conv:
         _refuse_window(call.name, "ceil_mode=True" if source.ceil_mode else "return_indices=True")
     kernel, padding = _pair(source.kernel_size), _pair(source.padding)
     stride = _pair(source.stride or source.kernel_size)
+    dilation, in_shape = _pair(source.dilation), (shape[0], shape[1], shape[2])
+    if dilation == (1, 1):
+        return Pool("sum", in_shape, kernel, stride, padding)
     ones = np.ones((shape[0], 1, *kernel))
     borders = (padding[0], padding[0], padding[1], padding[1])
-    in_shape = (shape[0], shape[1], shape[2])
-    return Conv(ones, in_shape, stride, borders, _pair(source.dilation), shape[0])
+    return Conv(ones, in_shape, stride, borders, dilation, shape[0])
 
 
 def _function(chain: Chain, call: Call, trace: Trace) -> None:

@@ -37,6 +37,7 @@ profiles = st.builds(
     reset_delay=st.sampled_from((0, 0, 1)),
     multi_spike=st.booleans(),
     overshoot_rule=st.booleans(),
+    reset_lag=st.sampled_from((0, 0, 1)),
     lower_bound=st.sampled_from(("none", "minus-threshold")),
     recurrent_bias_from_step=st.sampled_from((0, 0, 1, 3)),
     hop_steps=st.sampled_from((0, 1)),
@@ -191,7 +192,11 @@ class NaiveRun:
             v = v * float(cell.v_keep[i]) + float(cell.v_gain[i]) * current + float(cell.drive[i])
             if late and p.reset == "subtract" and not cell.has_current:
                 v = v - z * threshold
-            if cell.is_spiking and not late:
+            lags = p.reset_lag and p.reset == "subtract" and kind != "threshold" and not late
+            if cell.is_spiking and lags:
+                v = v - self.state(name, step - 1)[2][i] * threshold
+                z = self.count(name, i, v)
+            elif cell.is_spiking and not late:
                 seen = v
                 if p.overshoot_rule and p.reset == "subtract" and kind != "threshold" and above:
                     seen = v - threshold

@@ -1,5 +1,6 @@
 """A written network is read back as the same network, by nmhw and by the nir package."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import nir
@@ -8,7 +9,7 @@ import pytest
 
 from nmhw.errors import UnsupportedError
 from nmhw.io.nir_read import read_nir
-from nmhw.io.nir_write import write_nir
+from nmhw.io.nir_write import is_written_here, write_nir
 from nmhw.values.linear import Conv, Pool, Reshape, compose_csr
 from nmhw.values.network import Network
 
@@ -79,3 +80,30 @@ def test_what_nir_cannot_say_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="delays in seconds"):
         write_nir(late, tmp_path / "y.nir")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bias_in_front_of_pools_and_scales_is_the_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    conv = Conv(rng.normal(size=(4, 1, 2, 3)), (1, 8, 8), padding=(0, 1, 1, 1))
+    pool = Pool("sum", (4, 8, 8), (2, 2), (2, 2))
+    bias = np.repeat(rng.normal(size=4), 16)
+    ops = (conv, pool, Reshape((4, 4, 4), (64,)))
+    build = Network.build("b").input("input", (1, 8, 8)).population("a", 64, "if")
+    network = build.project("input", "a", ops=ops, bias=bias).output("output", "a").done()
+    write_nir(network, tmp_path / "b.nir")
+    again = read_nir(tmp_path / "b.nir")
+    np.testing.assert_allclose(again.projections[0].bias, bias, rtol=1e-12)
+    assert_same(network, replace(again, projections=(replace(again.projections[0], bias=bias),)))
+    assert nir.read(str(tmp_path / "b.nir")).nodes["input_a_0"].padding == "same"
+    uneven = build.project("input", "a", ops=ops, bias=rng.normal(size=64)).done()
+    with pytest.raises(UnsupportedError, match="weights in front of it"):
+        write_nir(replace(uneven, projections=uneven.projections[1:]), tmp_path / "c.nir")
+
+
+def test_own_files_are_told_from_those_of_others(tmp_path: Path) -> None:
+    network = read_nir(FILES[0])
+    write_nir(network, tmp_path / "own.nir")
+    assert is_written_here(tmp_path / "own.nir")
+    assert not is_written_here(FILES[0])
+    (tmp_path / "text.nir").write_text("no HDF5")
+    assert not is_written_here(tmp_path / "text.nir")
