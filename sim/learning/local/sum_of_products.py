@@ -44,7 +44,7 @@ class SumOfProducts(LearningRule):
     dt : str
         Rule of the synaptic tag t, a second word per synapse; "" without one.
     x1, x2, y1, y2, y3 : (impulse, tau)
-        tau in steps.
+        tau in steps. Or as text, "16,10".
     epoch : int
         Steps of a learning epoch.
     is_fixed : bool
@@ -72,11 +72,18 @@ class SumOfProducts(LearningRule):
         if self.epoch < 1:
             raise UsageError("a learning epoch has at least one step", got=self.epoch)
         for name in TRACES:
+            object.__setattr__(self, name, _trace_of(name, getattr(self, name)))
             impulse, tau = getattr(self, name)
             if impulse < 0 or tau < 0 or (self.is_fixed and impulse > _TRACE_MAX):
                 got, limit = (impulse, tau), "impulse 0 .. 127, tau >= 0"
                 raise UsageError(f"trace {name} is out of range", got=got, limit=limit)
         used = {f.variable for p in self._all for f in p.factors}
+        still = [name for name in TRACES if name in used and getattr(self, name)[0] == 0]
+        if still:
+            raise UsageError(
+                "the rule reads traces without an impulse", got=", ".join(still),
+                hint=f"--set {still[0]}=16,10 (impulse, tau in steps)", rule="learn.trace",
+            )  # fmt: skip
         if "t" in used and not self.dt:
             raise UsageError("the rule reads the tag t, which no rule sets", hint="dt = ...")
         epochs = {p.dependency for p in self._all if p.dependency[0] == "u"}
@@ -169,6 +176,19 @@ class SumOfProducts(LearningRule):
                     term = term * value
                 total += term
         return sum_now / _FRACTION - before if self.is_fixed else total
+
+
+def _trace_of(name: str, given: Any) -> tuple[float, float]:
+    """Return (impulse, tau), also from text."""
+    parts = given.split(",") if isinstance(given, str) else given
+    try:
+        impulse, tau = (float(part) for part in parts)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"trace {name} is (impulse, tau)", got=repr(given), hint=f"--set {name}=16,10",
+            rule="learn.trace",
+        ) from error  # fmt: skip
+    return impulse, tau
 
 
 def _value(factor: Factor, rows: Any, cols: Any, a: Activity, s: Any) -> Floats:

@@ -79,7 +79,16 @@ def test_a_tag_that_no_rule_sets_is_refused() -> None:
     with pytest.raises(UsageError, match="tag t"):
         local_rule("sum-of-products", dw="t*y0")
     with pytest.raises(UsageError, match="one epoch for all rules"):
-        local_rule("sum-of-products", dw="t*u1", dt="x1*u2")
+        local_rule("sum-of-products", dw="t*u1", dt="x1*u2", x1=(1.0, 5.0))
+
+
+def test_traces_need_an_impulse_and_may_be_text() -> None:
+    with pytest.raises(UsageError, match=r"without an impulse.*y1"):
+        local_rule("sum-of-products", dw="x1*y1*u0", x1=(1.0, 5.0))
+    with pytest.raises(UsageError, match=r"x1 is \(impulse, tau\)"):
+        local_rule("sum-of-products", dw="x1*y0", x1="16")
+    rule = local_rule("sum-of-products", dw="x1*y0", x1="16,10")
+    assert rule.x1 == (16.0, 10.0)  # type: ignore[attr-defined]
 
 
 def test_written_as_pair_stdp_it_equals_pair_stdp() -> None:
