@@ -30,9 +30,13 @@ FRACTION_BITS = 16
 EXP_BITS = 6
 
 
-def by_arithmetic(stub: Any, in_floats: Any, in_integers: Any) -> None:
-    """Give a function without a body its two forms."""
+def by_arithmetic(stub: Any, in_floats: Any, in_integers: Any, is_inlined: bool = True) -> None:
+    """Give a function without a body its two forms.
+
+    Small ones are compiled into their callers: an arithmetic is some 70 words on the stack.
+    """
     options: Any = {"error_model": "numpy", "boundscheck": CHECK_BOUNDS, "nogil": True}
+    options["forceinline"] = is_inlined
 
     @overload(stub, strict=False, jit_options=options)
     def choose(*kinds):
@@ -190,7 +194,7 @@ def _errors_integer(scores, label, error, on, a):
     return p, n_on
 
 
-by_arithmetic(output_errors, _errors_float, _errors_integer)
+by_arithmetic(output_errors, _errors_float, _errors_integer, is_inlined=False)
 
 
 @kernel
@@ -268,4 +272,4 @@ def _moved_integer(stored, law, gradient, n_spikes, n, n_steps, a):
     return max(a.theta_floor, stored)
 
 
-by_arithmetic(moved_threshold, _moved_float, _moved_integer)
+by_arithmetic(moved_threshold, _moved_float, _moved_integer, is_inlined=False)
