@@ -2,7 +2,8 @@
 
 A unit cost belongs to the memory, the widths and the mesh it was measured on. Where a variant
 changes one of these, the inherited figures of the kinds that depend on it are not scaled: they
-lose their value and say why. Figures that the variant states itself are kept.
+lose their value and say why. An all-in figure holds shares of everything, so any change of the
+hardware makes it stale. Figures that the variant states itself are kept.
 """
 
 from __future__ import annotations
@@ -43,7 +44,22 @@ ARITHMETIC_EFFECTS: Mapping[str, tuple[str, ...]] = {
     "threshold_bits": _NEURONS,
     "bias_bits": _NEURONS,
     "has_current": _NEURONS,
+    "n_currents": _NEURONS,
+    "leak_bits": _NEURONS,
+    "sum_bits": _NEURONS,
+    "max_compartments": _NEURONS,
 }
+
+#: Changed parameters of a rule of this kind -> event kinds; of other kinds the whole chip's.
+RULE_EFFECTS: Mapping[str, tuple[str, ...]] = {
+    "layer-sizes": (*_NEURONS, *_WHOLE_CHIP),
+    "pooled-fan-out": (*_SYNAPSES, *_WHOLE_CHIP),
+    "codebook": (*_SYNAPSES, *_WHOLE_CHIP),
+    "shared-pair": (*_NEURONS, *_WHOLE_CHIP),
+}
+
+#: Keys of these tables that describe no hardware.
+_WORDS = ("claim", "citations", "source", "note", "title", "severity", "soft_budget")
 
 
 def drop_stale_prices(
@@ -59,6 +75,7 @@ def drop_stale_prices(
         What was changed; a figure found here is the variant's own.
     """
     effects = list(_effects(parent, merged))
+    whole = effects[0][1] if effects else _changed_hardware(parent, merged)
     tables = merged.get("costs")
     if not isinstance(tables, dict):
         return merged
@@ -67,7 +84,7 @@ def drop_stale_prices(
     for name, table in tables.items():
         own = own_tables.get(name, {}) if isinstance(own_tables, Mapping) else {}
         if isinstance(table, dict) and name in (parent.get("costs") or {}):
-            stale += _mark_table(name, table, own, effects)
+            stale += _mark_table(name, table, own, effects, whole)
             _mark_sync(parent, merged, table, own)
     if stale:
         text = "unpriced here, because the hardware they were determined on has been changed: "
@@ -90,6 +107,7 @@ def _effects(parent: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterator[t
         before, after = _get(parent, "cores", group, "count"), _get(merged, "cores", group, "count")
         if before != after:
             yield from _each(_WHOLE_CHIP, f"number of {group}s", before, after)
+    yield from _rule_effects(_table(parent, "rules"), _table(merged, "rules"))
     before, after = parent.get("node_nm"), merged.get("node_nm")
     if before != after:
         yield from _each(_EVERYTHING, "node_nm", before, after)
@@ -101,13 +119,47 @@ def _effects(parent: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterator[t
         yield from _each(("hop",), "mesh.cores_per_tile", before, after)
 
 
+def _rule_effects(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what changed limits beyond budgets affect; a warning is no limit of the hardware."""
+    for name in {**before, **after}:
+        kind = _get(after, name, "kind") or _get(before, name, "kind")
+        if "warning" in (_get(before, name, "severity"), _get(after, name, "severity")):
+            continue
+        kinds = RULE_EFFECTS.get(str(kind), _WHOLE_CHIP)
+        old, new = _table(_get(before, name), "parameters"), _table(_get(after, name), "parameters")
+        for key in {**old, **new}:
+            if old.get(key) != new.get(key):
+                where = f"rules.{name}.{key}"
+                yield from _each(kinds, where, old.get(key), new.get(key))
+
+
+def _changed_hardware(parent: Mapping[str, Any], merged: Mapping[str, Any]) -> str | None:
+    """Name the first part of the chip that differs, None where all are equal."""
+    for part in ("arithmetic", "cores", "mesh", "encodings", "rules"):
+        before, after = _table(parent, part), _table(merged, part)
+        for key in {**before, **after}:
+            if key not in _WORDS and _hardware(before.get(key)) != _hardware(after.get(key)):
+                return f"{part}.{key} changed"
+    return None
+
+
+def _hardware(node: Any) -> Any:
+    if not isinstance(node, Mapping):
+        return node
+    return {k: _hardware(v) for k, v in node.items() if k not in _WORDS}
+
+
 def _each(kinds: tuple[str, ...], what: str, before: Any, after: Any) -> Iterator[tuple[str, str]]:
     for kind in kinds:
         yield kind, f"{what} changed from {before} to {after}"
 
 
 def _mark_table(
-    name: str, table: Document, own: Mapping[str, Any], effects: list[tuple[str, str]]
+    name: str,
+    table: Document,
+    own: Mapping[str, Any],
+    effects: list[tuple[str, str]],
+    whole: str | None,
 ) -> list[str]:
     stale = []
     for section in ("energy_pj", "latency_ns", "static_w"):
@@ -116,14 +168,17 @@ def _mark_table(
             continue
         stated = own.get(section, {}) if isinstance(own, Mapping) else {}
         for kind, figure in figures.items():
-            reason = _reason(section, kind, effects)
-            if not reason or kind in stated or not isinstance(figure, dict):
+            if kind in stated or not isinstance(figure, dict):
+                continue
+            is_all_in = figure.get("scope") == "all-in" and "included_in" not in figure
+            reason = whole if is_all_in else _reason(section, kind, effects)
+            if not reason:
                 continue
             if figure.get("value") is not None or figure.get("included_in"):
                 stale.append(f"{name}.{section}.{kind}")
                 figures[kind] = without_value(figure, reason)
         _unprice_included(figures, stated)
-    return stale + (_mark_laws(name, table, own, effects[0][1]) if effects else [])
+    return stale + (_mark_laws(name, table, own, whole) if effects and whole else [])
 
 
 def _mark_laws(name: str, table: Document, own: Mapping[str, Any], reason: str) -> list[str]:

@@ -173,3 +173,51 @@ def test_chip_with_several_kinds_of_cores_wants_to_know_which(tmp_path):
         chip.with_(cores=16)
     smaller = chip.with_(cores={"big": {"count": 4}}, mesh={"unused_cores": 4})
     assert smaller.n_cores == 124
+
+
+@pytest.mark.parametrize(
+    ("name", "costs", "changes"),
+    [
+        ("truenorth", ("operating-point",), {"budget": {"neurons": 128}}),
+        ("truenorth", ("operating-point",), {"mesh": (32, 32)}),
+        ("truenorth", ("operating-point",), {"cores": 1024}),
+        ("truenorth", ("operating-point",), {"arithmetic": {"v_bits": 9}}),
+        ("truenorth", ("operating-point",), {"arithmetic": {"hop_steps": 0}}),
+        ("odin", ("max-rate", "biological"), {"budget": {"neurons": 128}}),
+        ("odin", ("max-rate", "biological"), {"arithmetic": {"leak_bits": 5}}),
+    ],
+)
+def test_any_change_of_the_hardware_unprices_all_in_figures(name, costs, changes):
+    chip = load_chip(name)
+    varied = chip.with_(**changes)
+    for table in costs:
+        assert chip.cost_table(table).energy_pj["synop"].value is not None
+        after = varied.cost_table(table).energy_pj
+        assert [figure.value for figure in after.values()] == [None] * len(after)
+        assert not any(figure.included_in for figure in after.values())
+        assert "changed" in after["synop"].note
+
+
+@pytest.mark.parametrize("changes", [{"title": "mine"}, {"soft_budget": {"neurons": 100}}])
+def test_a_change_beside_the_hardware_keeps_all_in_figures(changes):
+    table = load_chip("odin").with_(**changes).cost_table("max-rate")
+    assert table.energy_pj["synop"].value == 12.7
+
+
+@pytest.mark.parametrize(
+    ("name", "costs", "changes"),
+    [
+        ("odin", "law", {"arithmetic": {"leak_bits": 5}}),
+        ("xylo-audio2", "devkit", {"arithmetic": {"n_currents": 1}}),
+        ("xylo-audio2", "devkit", {"rules.layers.parameters.hidden": 500}),
+    ],
+)
+def test_laws_belong_to_the_arithmetic_and_the_layer_sizes_they_were_found_on(name, costs, changes):
+    laws = load_chip(name).with_(**changes).cost_table(costs).laws
+    assert laws
+    assert all(figure.value is None for law in laws.values() for figure in law.terms.values())
+
+
+def test_fewer_hidden_neurons_have_no_known_idle_power():
+    chip = load_chip("xylo-audio2").with_(**{"rules.layers.parameters.hidden": 500})
+    assert chip.cost_table().static_w["chip"].value is None
