@@ -29,6 +29,7 @@ _MODULE_OF_NAME = {
     "compare": "nmhw.api.comparison",
     "deploy": "nmhw.api.deploying",
     "from_torch": "nmhw.torch.conversion",
+    "host_stage": "nmhw.api.input_stage",
     "learn": "nmhw.api.learning",
     "load": "nmhw.api.reading",
     "load_result": "nmhw.api.run",

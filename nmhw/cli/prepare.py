@@ -8,6 +8,7 @@ from typing import Any
 
 from nmhw.api.deploying import deploy
 from nmhw.api.deployment import Deployment
+from nmhw.api.input_stage import HostStage
 from nmhw.api.reading import chip as load_chip
 from nmhw.api.reading import load
 from nmhw.api.run import Run
@@ -35,8 +36,13 @@ def load_data(options: Options) -> tuple[Any, Any]:
     return read_events(options["input_path"]), None if path is None else read_labels(path)
 
 
-def deploy_model(network: Network, options: Options) -> Deployment:
-    """Quantize and map with --chip, --mapping, --calibration, --allow and --seed."""
+def deploy_model(
+    network: Network, options: Options, stage: HostStage | None = None
+) -> Deployment:
+    """Quantize and map with --chip, --mapping, --calibration, --allow and --seed.
+
+    ``stage`` makes spikes of the calibration samples; ``network`` is then what it leaves.
+    """
     mapping, chip_name = options.get("mapping_path"), options["chip_name"]
     if mapping is not None:
         from nmhw.io.mapping_file import load_mapping
@@ -44,7 +50,7 @@ def deploy_model(network: Network, options: Options) -> Deployment:
         mapping = load_mapping(mapping)
         chip_name = chip_name or mapping.chip_name
     spec = load_chip(chip_name)
-    samples = load_calibration(network, options)
+    samples = load_calibration(network, options, stage)
     verb = "mapping" if mapping is None else "using the mapping of"
     note(f"{verb} {network.name} to {spec.name}", options["quiet"])
     return deploy(
@@ -57,10 +63,14 @@ def deploy_model(network: Network, options: Options) -> Deployment:
     )
 
 
-def load_calibration(network: Network, options: Options) -> Any:
-    """Read --calibration as the input is read, encoder included."""
+def load_calibration(
+    network: Network, options: Options, stage: HostStage | None = None
+) -> Any:
+    """Read --calibration as the input is read, encoder and input stage included."""
     if options["calibration"] is None:
         return None
+    if stage is not None:
+        return stage_spikes(stage, options["calibration"], options)
     from nmhw.api.inputs import prepare_inputs
     from nmhw.io.event_file import read_events
 
@@ -73,6 +83,14 @@ def load_calibration(network: Network, options: Options) -> Any:
         n_steps=options.get("n_steps"),
         seed=options["seed"],
     ).events
+
+
+def stage_spikes(stage: HostStage, path: str, options: Options) -> Any:
+    """Read a file and let the host's first layer make spikes of it."""
+    from nmhw.io.event_file import read_events
+
+    data = read_events(path)
+    return stage.spikes(data, n_steps=options["n_steps"], layout=options["layout"])
 
 
 def run_with_progress(

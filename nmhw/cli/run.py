@@ -31,6 +31,7 @@ _CHIP_ONLY = {
     "threads": "--threads",
     "readout_on_host": "--readout-on-host",
     "timing": "--timing",
+    "input_stage": "--input-stage",
     "compare_float": "--no-float",
 }
 _PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "metric", "continuous")
@@ -55,6 +56,10 @@ _CHIP_PASSED_ON = (
 @click.option(
     "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
 )
+@click.option(
+    "--input-stage", "input_stage", type=click.Choice(["host"]),
+    help="host: the first layer runs in float off the chip; --steps T holds a frame for T steps.",
+)  # fmt: skip
 @click.option(
     "--timing", default="steps", metavar="T",
     help="steps, or events: one by one, on chips without steps.  [default: steps]",
@@ -98,9 +103,27 @@ def command(**options: Any) -> None:
     if options["float_only"]:
         _run_float(network, data, labels, passed_on, options)
         return
-    deployed = deploy_model(network, options)
+    stage = None
+    if options["input_stage"] is not None:
+        stage, network, data, labels = _on_host(network, data, labels, options)
+        passed_on |= {"n_steps": None, "layout": "auto"}
+    deployed = deploy_model(network, options, stage)
     passed_on |= {key: options[key] for key in _CHIP_PASSED_ON}
     finish(run_with_progress(deployed, data, labels, options, started, **passed_on), options)
+
+
+def _on_host(network: Any, data: Any, labels: Any, options: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the input stage, the rest of the network, its input spikes and the labels."""
+    from nmhw.api.input_stage import host_stage
+    from nmhw.cli.prepare import stage_spikes
+    from nmhw.io.input_arrays import labels_of
+
+    if options["encode"] is not None:
+        what = "either an encoder or an input stage makes the spikes"
+        raise UsageError(what, got=f"--encode {options['encode']}", hint="leave one out")
+    stage = host_stage(network)
+    spikes = stage_spikes(stage, options["input_path"], options)
+    return stage, stage.rest, spikes, labels if labels is not None else labels_of(data)
 
 
 def _run_float(
