@@ -38,6 +38,7 @@ from nmhw.mappers.quantize.registers import (
     registers_at_scale,
 )
 from nmhw.mappers.quantize.scales import (
+    Bounds,
     Incoming,
     ScaleChoice,
     choose_scale,
@@ -57,11 +58,8 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     arithmetic = ledger.chip.arithmetic
     part = share_pairs(part, ledger)
     lowest = lowest_membrane(part, arithmetic)
-    form = part.cell.form
-    saturates = arithmetic.v_overflow == "saturate" and form.max_spikes == 1
-    if lowest == 0 and form.reset == "zero" and saturates:  # above the threshold: it fires anyway
-        roomy = np.minimum(part.bounds.v, part.cell.threshold)
-        part = replace(part, bounds=replace(part.bounds, v=roomy))
+    if lowest == 0:
+        part = replace(part, bounds=bounds_above_floor(part, arithmetic))
     gained = [p.with_gain(part.cell.gain) for p in part.incoming]
     grids = pick_grids(part, gained, ledger.chip)
     incoming = Incoming(
@@ -235,6 +233,21 @@ def lowest_membrane(part: Part, arithmetic: ArithmeticSpec) -> int | None:
     if constant_leak(arithmetic, part.cell) == "constant":
         return 0
     return arithmetic.lowest_v
+
+
+def bounds_above_floor(part: Part, arithmetic: ArithmeticSpec) -> Bounds:
+    """Return the bounds of a membrane that the chip ends at 0: inhibition does not pile up.
+
+    Such a membrane starts every step in 0..threshold where it is reset to zero. One that saturates
+    may be cut above the threshold, it fires anyway; one that wraps needs room for one step's input.
+    """
+    cell, bounds = part.cell, part.bounds
+    if cell.form.reset != "zero" or cell.form.max_spikes != 1:
+        return bounds
+    room = cell.threshold
+    if arithmetic.v_overflow != "saturate":
+        room = room + bounds.u + np.abs(cell.v_bias)
+    return replace(bounds, v=np.minimum(bounds.v, room))
 
 
 def note_floor(part: Part, lowest: int, ledger: Ledger) -> None:

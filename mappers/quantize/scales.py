@@ -38,6 +38,9 @@ _N_BINS = 256
 # A membrane without leak has no bound of its own; it gets room for this many times threshold and
 # the largest input of one step before it saturates.
 _UNBOUNDED_ROOM = 64
+# Observed peaks do not push a threshold below this many LSBs: leak and threshold would be rounded
+# so coarsely that the error passes that of a state which leaves its width now and then.
+_COARSE_THRESHOLD = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,14 +95,34 @@ def choose_scale(
 
     The exponent is the smallest that makes thresholds fine and lets every projection keep one >= 0
     (a right shift loses low bits of the sum in every step), as far as thresholds, biases and the
-    bounds on u and v allow. Bounds that nobody observed never push it below 0.
+    bounds on u and v allow. Bounds that nobody observed never push it below 0; observed ones never
+    push a threshold below 64 LSBs that would have them otherwise.
     """
-    arithmetic = chip.arithmetic
-    caps = _register_caps(cell, arithmetic)
-    u_caps, v_caps = _state_caps(bounds, arithmetic)
+    u_caps, v_caps = _state_caps(bounds, chip.arithmetic)
     observed = np.minimum(
         u_caps if bounds.is_u_observed else np.inf, v_caps if bounds.is_v_observed else np.inf
     )
+    observed = np.broadcast_to(observed, cell.size)
+    choice = _choose_below(observed, cell, incoming, bounds, chip)
+    coarsest = int(choice.threshold.min(initial=_COARSE_THRESHOLD))
+    if not cell.is_spiking or coarsest >= _COARSE_THRESHOLD or not np.any(np.isfinite(observed)):
+        return choice
+    free = _choose_below(np.full(cell.size, np.inf), cell, incoming, bounds, chip)
+    # whole exponents, and some slack for thresholds that were rounded down
+    steps = np.ceil(np.log2(_COARSE_THRESHOLD / max(1, int(free.threshold.min()))))
+    if steps >= 0:
+        return free
+    relaxed = np.maximum(observed, free.scale * 2.0**steps * (1 + 2 / _COARSE_THRESHOLD))
+    return _choose_below(relaxed, cell, incoming, bounds, chip)
+
+
+def _choose_below(
+    observed: Floats, cell: MembraneCell, incoming: Incoming, bounds: Bounds, chip: ChipSpec
+) -> ScaleChoice:
+    """Choose the scale (n,) that stays below the caps (n,) of what was observed."""
+    arithmetic = chip.arithmetic
+    caps = _register_caps(cell, arithmetic)
+    u_caps, v_caps = _state_caps(bounds, arithmetic)
     roomy = np.where(np.isinf(bounds.v), _room_caps(cell, bounds, arithmetic), v_caps)
     safe = np.minimum(u_caps, roomy)
     exponent = _pick_exponent(cell, incoming, np.minimum(caps, observed), safe, arithmetic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,21 @@ def test_calibrated_states_leave_a_factor_of_two() -> None:
     for population in q.populations:
         peak = activity[population.name].peak_v.max() * population.scale.max()
         assert 2 * peak <= (1 << 23)
+
+
+@pytest.mark.parametrize("v_bits", [7, 9, 12])
+def test_calibration_never_makes_a_coarse_membrane_coarser(v_bits: int) -> None:
+    generic = load_chip("generic")
+    chip = replace(generic, arithmetic=replace(generic.arithmetic, v_bits=v_bits))
+    net = network()
+    worst = quantize_network(net, chip, EULER).populations[0]
+    events = inputs()
+    calibrated = quantize_network(net, chip, EULER, calibration=events, runner=run_activity)
+    population = calibrated.populations[0]
+    assert population.threshold.min() >= min(64, worst.threshold.min())
+    peak = run_activity(net, events)["pop"].peak_v.max() * population.scale.max()
+    fits = 2 * peak <= 1 << (v_bits - 1)
+    assert fits or population.threshold.min() < 128  # room is given up for fine thresholds alone
 
 
 def test_calibration_inputs_need_a_runner() -> None:
