@@ -118,7 +118,7 @@ def membrane_cell(
             )
             has_current, u_keep = True, np.full_like(gain, 0.5)
             gain = gain * (1 - u_keep)  # the same charge in all
-        code = choose_decay(arithmetic, u_keep, "u", form.integrator)
+        code = choose_decay(arithmetic, u_keep, "u", form.integrator, population.name)
         gain = gain / code.keep  # the chip adds before the decay: a (u + w x) = a u + (a w) x
     u_bias, v_bias = place_bias(population, gain * bias, cell.drive, u_keep, has_current, ledger)
     if cell.is_spiking and np.any(cell.threshold < 0):

@@ -47,7 +47,7 @@ def explicit_registers(part: Part, automatic: Registers, chip: ChipSpec) -> Regi
         if threshold is None
         else threshold
     )
-    registers = registers_at_scale(part.cell, scale, wanted, arithmetic)
+    registers = registers_at_scale(part.cell, scale, wanted, arithmetic, part.name)
     if "threshold" not in given and part.cell.is_spiking:
         registers = nudge_threshold(registers, part.cell, arithmetic)
     if part.is_literal:

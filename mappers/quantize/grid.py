@@ -189,12 +189,14 @@ def choose_decay(
     keep: Floats,
     state: Literal["u", "v"],
     integrator: Literal["euler", "exponential"] = "euler",
+    where: str | None = None,
 ) -> DecayCode:
     """Return the chip's decay next to ``keep`` (n,), the fraction that stays per step.
 
     Order: none, clear, a shift where it is exact, multiply and shift, the next shift. A leak that
     is not 0 keeps at least the smallest leak of the register. "shift-tail" takes round(log2(tau /
-    dt)), where ``integrator`` says what time constant tau belongs to ``keep``.
+    dt)), where ``integrator`` says what time constant tau belongs to ``keep``. ``where`` names the
+    population in errors.
 
     Raises
     ------
@@ -202,11 +204,11 @@ def choose_decay(
         When the chip has none of these for the value.
     """
     has, bits = arithmetic.decays, arithmetic.decay_bits
-    if "shift-tail" in has:
-        return _choose_tail(arithmetic, keep, state, integrator)
     zeros = np.zeros(keep.shape, np.int64)
     if np.all(keep == 1) and "none" in has:
         return DecayCode("none", zeros, keep)
+    if "shift-tail" in has:
+        return _choose_tail(arithmetic, keep, state, integrator, where)
     if np.all(keep == 0) and _can_clear(arithmetic, state):
         return DecayCode("clear", zeros, keep)
     leak = 1 - keep
@@ -229,12 +231,13 @@ def choose_decay(
         f"no decay of {state} holds this value",
         got=f"{float(keep.min()):.6g}..{float(keep.max()):.6g} kept per step",
         limit=", ".join(has),
+        where=where,
         rule="quantize.decay",
     )
 
 
 def _choose_tail(
-    arithmetic: ArithmeticSpec, keep: Floats, state: str, integrator: str
+    arithmetic: ArithmeticSpec, keep: Floats, state: str, integrator: str, where: str | None
 ) -> DecayCode:
     """Return the shift next to log2(tau / dt); a tau of at most dt, or none, does not exist."""
     with np.errstate(divide="ignore"):
@@ -245,6 +248,7 @@ def _choose_tail(
             f"no decay of {state} holds this time constant",
             got=f"tau / dt = {worst:.6g}",
             limit="tau > dt, and a leak",
+            where=where,
             hint="a smaller dt" if worst <= 1 else "a leaky neuron (LIF, CubaLIF)",
             rule="quantize.decay",
         )

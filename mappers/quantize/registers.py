@@ -42,7 +42,11 @@ class Registers:
 
 
 def registers_at_scale(
-    cell: MembraneCell, scale: Floats, threshold: Ints, arithmetic: ArithmeticSpec
+    cell: MembraneCell,
+    scale: Floats,
+    threshold: Ints,
+    arithmetic: ArithmeticSpec,
+    where: str | None = None,
 ) -> Registers:
     """Return the registers next to the float cell.
 
@@ -50,6 +54,7 @@ def registers_at_scale(
     ----------
     scale : (n,) LSB per unit of v
     threshold : (n,) LSB, on the chip's grid
+    where : name of the population, for errors
 
     Raises
     ------
@@ -58,7 +63,7 @@ def registers_at_scale(
     """
     u = DecayCode("clear", np.zeros(cell.size, np.int64), np.zeros(cell.size))
     if cell.has_current:
-        u = choose_decay(arithmetic, cell.u_keep, "u", cell.form.integrator)
+        u = choose_decay(arithmetic, cell.u_keep, "u", cell.form.integrator, where)
     v_bias, clipped = legal_biases(arithmetic, scale * cell.v_bias)
     u_bias, clipped_u = legal_biases(arithmetic, scale * cell.u_bias)
     lowest = arithmetic.lowest_v
@@ -66,7 +71,7 @@ def registers_at_scale(
     floor = -(1 << (arithmetic.v_bits - 1)) + 1 if lowest is None else lowest
     leak = constant_leak(arithmetic, cell)
     kept = np.ones(cell.size) if leak else cell.v_keep
-    v = choose_decay(arithmetic, kept, "v", cell.form.integrator)
+    v = choose_decay(arithmetic, kept, "v", cell.form.integrator, where)
     if leak is not None:
         kind: Literal["subtract", "converge"] = "converge" if leak == "converge" else "subtract"
         v = choose_leak(arithmetic, cell.v_keep, threshold, kind)

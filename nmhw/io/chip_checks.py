@@ -196,6 +196,13 @@ def _check_arithmetic(document: Table) -> Iterator[Problem]:
     if not low <= 0 <= high or low == high:
         reason = f"weight_min {low} and weight_max {high} must enclose 0"
         yield Problem(("arithmetic", "weight_min"), reason, low, None, "chip.weight-range")
+    elif "weight_min" in spec and "weight_max" in spec:
+        yield from _check_weight_range(document, low, high)
+    for name, least in (("has_aliases", False), ("n_currents", 1)):
+        if spec.get(name, least) != least and spec.get("summation", "exact") == "exact":
+            reason = "needs summation 'saturating': an exact sum has neither alias nor 2nd current"
+            hint = f"{name} = {str(least).lower()}"
+            yield Problem(("arithmetic", name), reason, spec[name], hint, "chip.summation")
     for name in ("weight_exponent", "bias_exponent", "decay_shifts"):
         pair = spec.get(name)
         if pair is not None and pair[0] > pair[1]:
@@ -222,6 +229,31 @@ def _check_arithmetic(document: Table) -> Iterator[Problem]:
             if name not in spec:
                 hint = "state it, or is_executable = false for a sheet of limits"
                 yield Problem(("arithmetic", name), "missing key", None, hint, "chip.missing-key")
+
+
+def _check_weight_range(document: Table, low: int, high: int) -> Iterator[Problem]:
+    """Refuse weights that the widest synapse cannot hold.
+
+    A width holds two's complement, or one sign only; where the source stores the sign (rule
+    ``source-sign``) all of it is magnitude. Weights made of axons have no such range.
+    """
+    spec, rules = table(document, "arithmetic"), table(document, "rules")
+    if spec.get("weight_coding") == "axons" or not spec.get("weight_bits"):
+        return
+    bits, step = max(spec["weight_bits"]), spec.get("weight_step", 1)
+    top = ((1 << bits) - 1) * step
+    lowest, highest = -(1 << bits - 1) * step, ((1 << bits - 1) - 1) * step
+    if any(rules_kind(rules, name) == "source-sign" for name in rules):
+        lowest, highest = -top, top
+    elif low == 0:
+        highest = top
+    elif high == 0:
+        lowest = -top
+    for name, value in (("weight_min", low), ("weight_max", high)):
+        if not lowest <= value <= highest:
+            reason = f"does not go into {bits} bits in steps of {step}"
+            hint = f"{lowest} to {highest}, or more weight_bits"
+            yield Problem(("arithmetic", name), reason, value, hint, "chip.weight-range")
 
 
 def _check_encodings(document: Table) -> Iterator[Problem]:

@@ -165,6 +165,9 @@ def _check_sync(place: Key, sync: Table) -> Iterator[Problem]:
     if kind == "tick" and sync.get("tick_s") is None:
         hint = "tick_s = { value = 1e-3 }"
         yield Problem((*place, "tick_s"), "missing key", None, hint, "chip.missing-key")
+    if _table(sync.get("tick_s")).get("value") == 0:
+        hint = "the length of a step in seconds, such as 1e-3"
+        yield Problem((*place, "tick_s", "value"), "must be positive", 0, hint, "chip.tick")
     tiles = [point["tiles"] for point in points]
     if sorted(set(tiles)) != tiles:
         reason = "tiles must ascend without repeats"

@@ -84,7 +84,7 @@ def test_barrier_beyond_the_measured_mesh_is_unpriced():
             {"neuron.visit", "neuron.active", "neuron.idle", "neuron.spike", "timestep"},
         ),
         (
-            {"arithmetic": {"weight_bits": [4]}},
+            {"arithmetic": {"weight_bits": [4], "weight_min": -16, "weight_max": 14}},
             {"synop.dense", "synop.sparse", "synop.shared"},
         ),
         ({"mesh": {"cores_per_tile": 2, "width": 16}}, {"hop.local", "hop.x", "hop.y"}),

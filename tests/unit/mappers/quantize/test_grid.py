@@ -151,3 +151,17 @@ def test_a_chip_with_shifts_alone_takes_the_next_shift_and_refuses_mixtures() ->
     assert choose_decay(shifts, np.array([0.9, 0.95]), "v").code.tolist() == [3, 4]
     with pytest.raises(UnsupportedError, match=r"no decay of v holds this value: got 0\.9\.\.1"):
         choose_decay(shifts, np.array([0.9, 1.0]), "v")
+
+
+def test_a_chip_with_a_tail_and_none_keeps_what_does_not_leak() -> None:
+    arithmetic = ArithmeticSpec("generic", "none", decays=("none", "shift-tail", "subtract"))
+    assert choose_decay(arithmetic, np.ones(3), "v").kind == "none"
+
+
+def test_a_decay_that_does_not_exist_names_the_population() -> None:
+    tail = ArithmeticSpec("generic", "none", decays=("shift-tail",))
+    with pytest.raises(UnsupportedError, match=r"^hidden: no decay of v .* tau / dt = inf"):
+        choose_decay(tail, np.ones(3), "v", where="hidden")
+    shifts = ArithmeticSpec("generic", "none", decays=("shift",))
+    with pytest.raises(UnsupportedError, match=r"^hidden: no decay of u"):
+        choose_decay(shifts, np.ones(3), "u", where="hidden")
