@@ -196,12 +196,16 @@ def main() -> None:
     parser.add_argument("--seeds", default="0-1")
     parser.add_argument("--quick", action="store_true", help="one seed, T = 4 and 16, 200 images")
     parser.add_argument("--part", help="K/N: only every N-th training from the K-th, no tables")
+    parser.add_argument("--full", action="store_true", help="every ratio with its range")
+    parser.add_argument("--steps", help="only these T, e.g. 4,8,16")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--plots", type=Path, help="write PNG plots here")
     parser.add_argument("-o", "--output", type=Path, default=Path("learning-energy"))
     options = parser.parse_args()
     seeds = [0] if options.quick else parse_seeds(options.seeds)
     steps = QUICK_STEPS if options.quick else STEPS
+    if options.steps:
+        steps = tuple(int(t) for t in options.steps.split(","))
     limits = (200, 50, 100) if options.quick else (None, None, None)
     folder = options.output / "quick" if options.quick else options.output
     form = {**FORM, "epochs": 2} if options.quick else FORM
@@ -218,7 +222,8 @@ def main() -> None:
 
     if options.plots is not None:
         plot(study, options.plots)
-    print(json.dumps(study, indent=1) if options.json else tables(study, GOAL))
+    text = tables(study, GOAL, is_full=options.full)
+    print(json.dumps(study, indent=1) if options.json else text)
 
 
 #: What a chip would do: one sample at a time, plain descent, 8-bit weights up to 1.5.

@@ -19,20 +19,42 @@ RULES = ("std-ed", "mpd-ed")
 CODES = ("latency", "rate")
 
 
-def tables(study: Found, goal: float) -> str:
-    """Return every table of the study as text."""
+def tables(study: Found, goal: float, *, is_full: bool = False) -> str:
+    """Return the tables of the study as text; full ones give every range."""
     lines = [*_accuracy_table(study), ""]
     for scope in ("learning only", "whole training"):
+        if not is_full:
+            lines += [*_compact_table(study, scope), ""]
+            continue
         for rule in RULES:
             for code in CODES:
                 lines += [*_ratio_table(study, rule, code, scope), ""]
     return "\n".join([*lines, *_goal_table(study, goal)])
 
 
+def _compact_table(study: Found, scope: str) -> Iterator[str]:
+    sets = " / ".join(COST_SETS)
+    yield f"STBP / rule, {scope}; energy ratios under {sets}"
+    heads = "".join(f"{f'T={t}':>14s}" for t in study["steps"])
+    yield f"{'rule':7s}{'code':8s}{'baseline':16s}{'writes':7s}{heads}"
+    for rule in RULES:
+        for code in CODES:
+            for baseline in BASELINES:
+                for writes in ("sample", "stream"):
+                    rows = _select(study, rule=rule, code=code, scope=scope, baseline=baseline,
+                                   writes=writes)  # fmt: skip
+                    cells = ""
+                    for row in rows:
+                        values = (row["energy_ratio"][c]["value"] for c in COST_SETS)
+                        shown = "/".join(f"{v:.0f}" if v >= 9.95 else f"{v:.1f}" for v in values)
+                        cells += f"{shown:>14s}"
+                    yield f"{rule:7s}{code:8s}{baseline:16s}{writes:7s}{cells}"
+
+
 def _accuracy_table(study: Found) -> Iterator[str]:
     yield "Accuracy (%, test, mean of the seeds) and energy of one training (horowitz-32bit,"
     yield "whole training), each on its own machine; * = best T on validation"
-    head = f"{'rule':10s} {'code':8s} {'writes':7s} {'T':>3s} {'rate':>6s} {'validation':>10s}"
+    head = f"{'rule':10s} {'code':8s} {'writes':7s} {'T':>3s} {'lr':>6s} {'validation':>10s}"
     yield f"{head} {'test':>6s} {'energy':>9s} {'silent':>7s}"
     best = _best(study)
     for name, found in study["trainings"].items():
