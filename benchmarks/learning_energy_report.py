@@ -157,26 +157,31 @@ def plot(study: Found, folder: Path) -> None:
 
 
 def _plot_ratios(study: Found, path: Path) -> None:
-    figure, axes = new_axes(7.0, 4.4)
+    figure, axes = new_axes(8.0, 4.4)
     styles = {"stbp-dense": "-", "stbp-gated": "--", "stbp-gated-once": "-.", "stbp-band": ":"}
     cost = "horowitz-32bit"
-    series = [(rule, code) for rule in RULES for code in CODES]
-    for (rule, code), color in zip(series, COLORS, strict=False):
+    pairs = {("std-ed", "latency"): "std-ed, STBP latency", ("std-ed", "rate"): "std-ed, STBP rate",
+             ("mpd-ed", "latency"): "mpd-ed, latency", ("mpd-ed", "rate"): "mpd-ed, rate"}
+    for ((rule, code), label), color in zip(pairs.items(), COLORS, strict=False):
         for baseline, style in styles.items():
             rows = _select(study, rule=rule, code=code, scope=SCOPE, baseline=baseline,
                            writes="sample")  # fmt: skip
             found = [r["energy_ratio"][cost] for r in rows]
+            shown = label if style == "-" else None
             axes.plot(study["steps"], [f["value"] for f in found], style, marker="o", ms=3,
-                      color=color, label=f"{baseline} / {rule}, {code}")  # fmt: skip
+                      color=color, label=shown)  # fmt: skip
             if style == "-":
                 lows, highs = ([f[k] for f in found] for k in ("low", "high"))
                 axes.fill_between(study["steps"], lows, highs, color=color, alpha=0.12, lw=0)
+    for baseline, style in styles.items():
+        axes.plot([], [], style, color="#555555", label=baseline)
     axes.axhline(30.0, color="#888888", lw=0.8)
-    axes.set(xscale="log", yscale="log", xlabel="steps T of STBP (and of MPD-ED)",
-             ylabel="energy ratio, learning only", title=f"digits 64-128-10, prices {cost}")
+    axes.set(xscale="log", yscale="log", xlabel="steps T of STBP (and of the rule)",
+             ylabel="STBP / rule, energy, learning only",
+             title=f"digits 64-128-10, {cost}, weights written once per sample")
     axes.set_xticks(study["steps"], [str(t) for t in study["steps"]])
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=6, ncols=2)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     save_figure(figure, path)
 
 
