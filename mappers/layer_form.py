@@ -6,7 +6,7 @@ the parameters of a rule ``layer-form``; what it does not state is not checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from nmhw.values.linear import Conv, Pool
@@ -48,6 +48,41 @@ def check_pool(where: str, pools: tuple[Pool, ...], form: Form) -> Iterator[str]
             joint *= pool.kernel[axis]
         sizes.add(joint)
     yield from outside(where, "pool", sizes, form.get("pools"))
+
+
+def check_pool_order(
+    where: str, pools: tuple[Pool, ...], checks: Collection[str], *, before_kernel: bool
+) -> Iterator[str]:
+    """Yield what is wrong with pools and the weights behind them; ``checks`` are a rule's names.
+
+    A pool over the whole map (global pooling) may end in any weights.
+    """
+    for pool in pools:
+        kernel, stride = (f"{a} x {b}" for a, b in (pool.kernel, pool.stride))
+        height, width = pool.in_shape[1:]
+        if is_global(pool):
+            if "three-rows-before-global-pool" in checks and height < 3:
+                yield (
+                    f"{where!r}: global pool over {height} x {width}, at least 3 rows "
+                    "(three-rows-before-global-pool)"
+                )
+            continue
+        outruns = any(s > k for s, k in zip(pool.stride, pool.kernel, strict=True))
+        if "pool-stride-within-pool" in checks and outruns:
+            yield (
+                f"{where!r}: pool {kernel} with stride {stride}, limit stride {kernel} "
+                "(pool-stride-within-pool)"
+            )
+        if "convolution-after-pool" in checks and not before_kernel:
+            yield (
+                f"{where!r}: weights that are no convolution behind pool {kernel} "
+                "(convolution-after-pool)"
+            )
+
+
+def is_global(pool: Pool) -> bool:
+    """Whether a pool covers the whole of a map with more than one element."""
+    return pool.kernel == tuple(pool.in_shape[1:]) and pool.kernel != (1, 1)
 
 
 def _check_plain(where: str, op: Conv) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping as MappingOf
 from typing import Any
 
 from nmhw.mappers.hidden_pool_rules import check_pool_graph
-from nmhw.mappers.layer_form import check_convolution, check_pool
+from nmhw.mappers.layer_form import check_convolution, check_pool, check_pool_order
 from nmhw.values.chip import ChipSpec
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork, QuantizedProjection, has_same_kernel
@@ -34,8 +34,11 @@ def rule_layer_form(
 def rule_graph(
     quantized: QuantizedNetwork, chip: ChipSpec, mapping: Mapping | None, parameters: Parameters
 ) -> list[str]:
-    """Every layer is one convolution with neurons, and reads maps in the form they are sent."""
+    """The graph is one that the chip's toolchain takes; names: ``nmhw.values.graph_checks``."""
     found = check_pool_graph(quantized, parameters["checks"])
+    for p in quantized.projections:
+        is_kernel = p.geometry is not None
+        found += check_pool_order(p.target, p.pools, parameters["checks"], before_kernel=is_kernel)
     if "neurons-between-convolutions" not in parameters["checks"]:
         return found
     for population in quantized.populations:

@@ -15,7 +15,7 @@ import numpy as np
 
 from nmhw.errors import DoesNotFitError, NmhwError, UnsupportedError
 from nmhw.mappers.core_assignment import assign_layers
-from nmhw.mappers.layer_form import check_convolution, check_pool, over
+from nmhw.mappers.layer_form import check_convolution, check_pool, check_pool_order, over
 from nmhw.values.chip import ChipSpec
 from nmhw.values.conv_words import kernel_words, neuron_words
 from nmhw.values.linear import Conv, Dense, LinearOp, Pool, Sparse
@@ -81,6 +81,9 @@ def check_sheet(network: Network, chip: ChipSpec) -> SheetVerdict:
         elif rule.severity == "error" and rule.kind == "layer-form":
             violations += _check_form(network, chip, rule.parameters)
             counted.append("layer forms")
+        elif rule.severity == "error" and rule.kind == "graph":
+            violations += _check_order(network, rule.parameters["checks"])
+            counted.append("order of layers")
     if any("neuron_words" in group.budget for group in chip.cores):
         violations += assign_layers(chip, _words(network))
         counted.append("kernel and neuron words, one layer per core")
@@ -137,6 +140,28 @@ def _check_form(network: Network, chip: ChipSpec, form: Any) -> Iterator[str]:
                 yield from check_convolution(projection.target, op, form)
             elif isinstance(op, Pool) and form["layer"] == "convolution":
                 yield from check_pool(projection.target, (op,), form)
+
+
+def _check_order(network: Network, checks: Any) -> Iterator[str]:
+    """Yield pools that the chip does not have, or not in front of the weights behind them."""
+    for projection in network.projections:
+        weights: list[LinearOp] = []
+        for op in reversed(projection.ops):
+            if isinstance(op, Pool):
+                behind = weights[-1:] or _first_weights(network, projection.target)
+                before_kernel = all(isinstance(next_op, Conv) for next_op in behind)
+                where = projection.target
+                for text in check_pool_order(where, (op,), checks, before_kernel=before_kernel):
+                    yield f"{text} (rule graph)"
+            elif isinstance(op, Conv | Dense | Sparse):
+                weights.append(op)
+
+
+def _first_weights(network: Network, source: str) -> list[LinearOp]:
+    """Return the first weights of every projection behind ``source``, [] behind the last layer."""
+    chains = [p.ops for p in network.projections if p.source == source]
+    weighted = ([op for op in ops if isinstance(op, Conv | Dense | Sparse)] for ops in chains)
+    return [ops[0] for ops in weighted if ops]
 
 
 def _words(network: Network) -> dict[str, dict[str, int]]:

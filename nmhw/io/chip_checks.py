@@ -13,6 +13,7 @@ from typing import Any
 from nmhw.io.chip_costs import check_costs
 from nmhw.io.chip_problems import Problem, suggest
 from nmhw.values.chip import ArithmeticSpec
+from nmhw.values.graph_checks import GRAPH_CHECKS
 
 Table = Mapping[str, Any]
 Key = tuple[str | int, ...]
@@ -292,6 +293,12 @@ def _check_rules(document: Table) -> Iterator[Problem]:
             elif type(value) is not wanted or (type(value) is int and value < 1):
                 reason = f"must be {_TYPE_NAMES[wanted]}"
                 yield Problem((*place, parameter), reason, value, None, "chip.type")
+        checks = given.get("checks") if kind == "graph" else None
+        for i, check in enumerate(checks if isinstance(checks, list) else ()):
+            if check not in GRAPH_CHECKS:
+                near = suggest(check, GRAPH_CHECKS)
+                key = (*place, "checks", i)
+                yield Problem(key, "no such check of a graph", check, near, "chip.graph-check")
         for parameter in given:
             if parameter not in expected:
                 near = suggest(parameter, expected)

@@ -9,6 +9,13 @@ HEAD = 'name = "mine"\ntitle = "Mine"\nextends = "loihi1-d18"\n'
 FIGURE = 'source = "davies-2018", grade = "S", basis = "simulated"'
 
 CASES = {
+    "unknown check of a graph": (
+        '[rules.x]\nkind = "graph"\nparameters = { checks = ["foo", "hidden-and-outputs"] }\n',
+        (
+            "rules.x.parameters.checks[1]: no such check of a graph: got 'hidden-and-outputs'; "
+            "try: did you mean 'hidden-and-output'"
+        ),
+    ),
     "weights above the width": (
         "[arithmetic]\nweight_bits = [4]\nweight_min = -16\nweight_max = 300\n",
         (

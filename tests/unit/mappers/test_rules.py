@@ -1,11 +1,16 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nmhw.mappers import hidden_pool_rules, layer_form, layer_rules
 from nmhw.mappers.greedy import map_network
+from nmhw.mappers.layer_rules import rule_graph
 from nmhw.mappers.verify import verify
 from nmhw.values.chip import CoreSpec, RuleSpec
+from nmhw.values.graph_checks import CHECKED, HOLDS_BY_CONSTRUCTION
+from nmhw.values.linear import Pool
 from nmhw.values.mapping import Mapping, Slice
 
 
@@ -188,3 +193,23 @@ def test_the_mapper_respects_padded_memories(build):
     mapping = map_network(network, chip)
     assert len(mapping.cores) > 1
     assert max(u.resources["neuron_words"][0] for u in mapping.utilization) <= 200
+
+
+def test_pools_of_quantized_layers_are_checked_by_the_same_names(build, chip):
+    pool = Pool("sum", (1, 4, 4), (2, 2), (3, 3))
+    dense = replace(build.dense("in", "a", 4, 4), pools=(pool,))
+    network = build.network({"in": (1, 4, 4)}, [build.population("a", (4,))], [dense])
+    names = ("convolution-after-pool", "pool-stride-within-pool", "no-batch-norm")
+    texts = rule_graph(network, chip, None, {"checks": names})
+    assert [text.rsplit("(", 1)[1] for text in texts] == [
+        "pool-stride-within-pool)",
+        "convolution-after-pool)",
+    ]
+    assert not rule_graph(network, chip, None, {"checks": names[2:]})
+
+
+def test_every_checked_name_is_looked_at_and_no_other():
+    modules = (hidden_pool_rules, layer_form, layer_rules)
+    sources = "".join(Path(module.__file__).read_text("utf-8") for module in modules)
+    assert all(f'"{name}" in' in sources or f'"{name}" not in' in sources for name in CHECKED)
+    assert not set(CHECKED) & set(HOLDS_BY_CONSTRUCTION)

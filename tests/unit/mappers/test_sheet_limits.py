@@ -140,3 +140,45 @@ def test_akida_takes_images_of_one_or_three_channels():
     wide = fully_connected(60_000, 2)
     (text,) = check_sheet(wide, load_chip("akd1000")).violations
     assert text == "'l0': input elements 60,000, limit 57,334 (rule layer-form)"
+
+
+def pooled(pool, behind, *, in_front=False):
+    """Return conv > pool > ``behind`` on 8 x 8 maps; the pool before or behind its neurons."""
+    op = convolution((1, 8, 8), 4, 3, padding=(1, 1, 1, 1))
+    first = [op] if in_front else [op, pool]
+    second = [pool, *behind] if in_front else behind
+    shape = op.output_shape if in_front else pool.output_shape
+    return network((1, 8, 8), [shape, second[-1].output_shape], [first, second])
+
+
+HALF = Pool("avg", (4, 8, 8), (2, 2), (2, 2))
+FLAT = [Reshape((4, 4, 4), (64,)), dense(64, 10)]
+
+
+@pytest.mark.parametrize("in_front", [False, True])
+def test_akida_wants_a_convolution_behind_a_pool(in_front):
+    texts = check_sheet(pooled(HALF, FLAT, in_front=in_front), load_chip("akd1000")).violations
+    where = "l1" if in_front else "l0"
+    wrong = "weights that are no convolution behind pool 2 x 2 (convolution-after-pool)"
+    assert texts == (f"{where!r}: {wrong} (rule graph)",)
+    kernel = [convolution((4, 4, 4), 2, 3)]
+    assert not check_sheet(pooled(HALF, kernel, in_front=in_front), load_chip("akd1000")).violations
+
+
+def test_akida_pools_leave_no_gaps():
+    sparse_pool = Pool("avg", (4, 8, 8), (2, 2), (3, 2))
+    (text,) = check_sheet(
+        pooled(sparse_pool, [convolution(sparse_pool.output_shape, 2, 1)]), load_chip("akd1000")
+    ).violations
+    assert "pool 2 x 2 with stride 3 x 2, limit stride 2 x 2 (pool-stride-within-pool)" in text
+
+
+@pytest.mark.parametrize(("rows", "is_held"), [(2, False), (3, True)])
+def test_akida_pools_whole_maps_of_three_rows(rows, is_held):
+    pool = Pool("avg", (4, rows, 8), (rows, 8), (rows, 8))
+    op = convolution((1, rows, 8), 4, 3, padding=(1, 1, 1, 1))
+    chain = [pool, Reshape((4, 1, 1), (4,)), dense(4, 2)]
+    net = network((1, rows, 8), [op.output_shape, (2,)], [[op], chain])
+    texts = check_sheet(net, load_chip("akd1000")).violations
+    assert any("three-rows-before-global-pool" in text for text in texts) is not is_held
+    assert not any("convolution-after-pool" in text for text in texts)
