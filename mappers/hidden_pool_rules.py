@@ -58,7 +58,7 @@ def check_pool_graph(quantized: QuantizedNetwork, checks: tuple[str, ...]) -> li
             found.append(f"{ends}, an input: inputs reach hidden neurons alone (input-to-hidden)")
         if p.synapse and p.target in outputs and "output-one-current" in checks:
             found.append(
-                f"{ends} feeds synaptic current 2 of an output, limit 1 (output-one-current)"
+                f"{ends} feeds synapse 1 of an output, which has synapse 0 (output-one-current)"
             )
     if "outputs-do-not-spike" in checks:
         found += [
@@ -177,7 +177,7 @@ def check_recurrent_pool(quantized: QuantizedNetwork, parameters: Parameters) ->
         total = sum(int(n.sum()) for (_, k), n in targets.items() if k == synapse)
         if total > limit:
             found.append(
-                f"{quantized.name!r}: {total:,} recurrent targets of synaptic current "
-                f"{synapse + 1}, limit {limit:,} ({average} per hidden neuron of the chip)"
+                f"{quantized.name!r}: {total:,} recurrent targets of synapse "
+                f"{synapse}, limit {limit:,} ({average} per hidden neuron of the chip)"
             )
     return found

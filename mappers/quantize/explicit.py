@@ -9,7 +9,7 @@
 | v_keep, u_keep | the factor out of 2^decay_bits itself |
 | v_shift, u_shift | x - (x >> k), with the linear tail where the chip has it |
 | u2_shift | the same of the second synaptic current, which only this field makes |
-| alias | neuron of the population that repeats this one's spikes as its own, -1 = none |
+| alias | neuron that repeats this one's spikes (itself: as xylosim does), -1 = none; hidden only |
 | v_leak | what is subtracted per step, toward 0 |
 | v_min | negative threshold, where the chip has one |
 | bias_mantissa, bias_exponent | bias on the membrane: mantissa << exponent |

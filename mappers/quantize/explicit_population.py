@@ -159,13 +159,23 @@ def _replace(part: Part, registers: Registers, arithmetic: ArithmeticSpec) -> Re
 def _alias(part: Part, arithmetic: ArithmeticSpec) -> Ints:
     if not arithmetic.has_aliases:
         raise UsageError("the chip has no aliases", where=f"{part.name}: alias")
-    n = part.cell.size
+    where, n = f"{part.name}: alias", part.cell.size
+    if part.is_output:
+        raise UsageError("an output neuron has no alias, hidden ones have", where=where)
+    shape = np.shape(part.explicit["alias"])
+    if shape != (n,):
+        raise UsageError(
+            "aliases are a list with one entry per neuron", got=f"shape {shape}", limit=f"({n},)",
+            where=where, hint="-1 where a neuron has none",
+        )  # fmt: skip
     return whole_numbers(part.name, "alias", part.explicit["alias"], n, -1, n - 1)
 
 
 def _second_decay(part: Part, arithmetic: ArithmeticSpec) -> DecayCode:
     if arithmetic.n_currents < 2:
         raise UsageError("the chip has one synaptic current", where=f"{part.name}: u2_shift")
+    if part.is_output:
+        raise UsageError("an output has one synaptic current", where=f"{part.name}: u2_shift")
     low, high = arithmetic.decay_shifts
     code = whole_numbers(
         part.name, "u2_shift", part.explicit["u2_shift"], part.cell.size, low, high

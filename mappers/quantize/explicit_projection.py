@@ -55,11 +55,22 @@ def explicit_weights(
     )
     synapse = int(whole_numbers(projection.name, "synapse", entry.get("synapse", 0), 1, 0, 1)[0])
     if synapse and registers.u2 is None:
-        raise UsageError(
-            "the target has no second synaptic current", got=f"synapse {synapse}",
-            where=projection.name, hint=f"u2_shift of {projection.target}",
-        )  # fmt: skip
+        raise _no_second_current(part, projection, arithmetic)
     return replace(built, synapse=1) if synapse else built
+
+
+def _no_second_current(
+    part: Part, projection: LoweredProjection, arithmetic: ArithmeticSpec
+) -> UsageError:
+    what, hint = "the target has no second synaptic current", f"u2_shift of {projection.target}"
+    if arithmetic.n_currents < 2:
+        what, hint = "the chip has one synaptic current", "synapse 0"
+    elif part.is_output:
+        what, hint = "an output has one synaptic current", "synapse 0"
+    return UsageError(
+        what, got="synapse 1", where=f"{projection.name}: synapse", hint=hint,
+        rule="quantize.explicit",
+    )  # fmt: skip
 
 
 def _pick_grid(name: str, weights: Ints, entry: Explicit, arithmetic: ArithmeticSpec) -> WeightGrid:

@@ -45,6 +45,7 @@ class Part:
     exponents : left shifts that other populations decide, by projection name
     taken_names : names of the whole network's projections
     spikes : most spikes per step of each projection's sources
+    is_output : whether an output port reads the population
     """
 
     population: Population
@@ -61,6 +62,7 @@ class Part:
     exponents: Mapping[str, int] = field(default_factory=dict)
     taken_names: frozenset[str] = frozenset()
     spikes: tuple[int, ...] = ()
+    is_output: bool = False
 
     @property
     def name(self) -> str:

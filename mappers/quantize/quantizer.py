@@ -184,8 +184,7 @@ def _quantize(
             incoming += bias.synapses(population.name)
         part = _part(network, population, cells, incoming, timing, profile, ledger, explicit)
         part = replace(part, is_literal=is_literal, taken_names=names)
-        is_output = any(population.name in port.sources for port in network.outputs)
-        part = move_bias_to_input(part, constant, names, ledger, is_output=is_output)
+        part = move_bias_to_input(part, constant, names, ledger, is_output=part.is_output)
         refuse_extremes(part)
         if not is_literal:
             fired = tuple(1 if p.is_bias else spikes for p in part.incoming)
@@ -269,6 +268,7 @@ def _part(
         bounds=Bounds(np.zeros(population.size), np.zeros(population.size)),
         explicit=explicit.get(population.name, {}),
         explicit_weights={p.name: explicit[p.name] for p in incoming if p.name in explicit},
+        is_output=is_output,
     )
 
 

@@ -112,7 +112,7 @@ def test_two_hidden_layers_share_one_recurrent_pool() -> None:
     nmhw.deploy(net(60), "xylo-audio2")
     assert "neuron 0 has 65 recurrent targets, limit 64" in sentences(net(65))
     text = sentences(net(62))
-    assert "32,800 recurrent targets of synaptic current 1, limit 32,000" in text
+    assert "32,800 recurrent targets of synapse 0, limit 32,000" in text
 
 
 def test_output_weights_are_no_part_of_the_pool() -> None:
