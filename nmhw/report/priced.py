@@ -31,6 +31,7 @@ def summarize_energy(energy: EnergyBreakdown, table: CostTable | None) -> dict[s
             "dynamic": energy.dynamic_j,
             "static": energy.static_j,
             "static_power_w": energy.static_w,
+            "static_in": energy.static_in,
             "per_sample": energy.per_sample_j,
             "per_synop": dict(energy.per_synop_j()),
             "by_event": {line.kind: line.energy_j for line in counted},

@@ -49,6 +49,8 @@ def energy_section(s: Summary) -> Parts:
     for line in s["energy_lines"]:
         table.add_row(*_line_cells(line, total))
     static = [format_si(energy["static_power_w"], "W"), format_si(energy["static"], "J")]
+    if energy.get("static_in"):
+        static = [f"in {energy['static_in']}", "-"]
     table.add_row("static", "", *static, _share(energy["static"], total), "")
     label = "total, at least" if energy["is_lower_bound"] and total is not None else "total"
     table.add_row(label, "", "", format_si(total, "J"), "", "", style="bold")
@@ -83,7 +85,8 @@ def energy_notes(s: Summary) -> list[str]:
             notes.append(f"at pace {other['pace']}: {value}, {time} per sample")
     if per["all_in"] is not None:
         names = (("incremental", "incremental"), ("dynamic", "dynamic"), ("all_in", "all-in"))
-        cells = (f"{label} {format_si(per[key], 'J')}" for key, label in names)
+        known = [(key, label) for key, label in names if per[key] is not None]
+        cells = (f"{label} {format_si(per[key], 'J')}" for key, label in known)
         notes.append(f"per synaptic operation at pace {s['pace']}: " + ", ".join(cells))
     if s["energy_unpriced"]:
         stale = s.get("energy_stale", [])

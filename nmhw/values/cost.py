@@ -93,8 +93,10 @@ class EnergyBreakdown:
         Name of the cost table.
     lines : one EnergyLine per counted event kind
     static_w, static_j : power of the used chips and cores, and times the run's time
+    static_in : str or None
+        Kind whose all-in figure contains static power (then neither static nor dynamic is known).
     dynamic_j : sum of the priced lines
-    total_j, low_j, high_j : dynamic plus static
+    total_j, low_j, high_j : dynamic plus static; what all-in figures and the others sum to
     is_lower_bound : bool
         True when a counted kind (or static power) is unpriced: the total then reads "at least".
     unpriced : tuple of str
@@ -116,6 +118,7 @@ class EnergyBreakdown:
     bases: tuple[str, ...]
     n_samples: int
     n_synops: int
+    static_in: str | None = None
 
     @property
     def per_sample_j(self) -> float | None:
@@ -123,13 +126,17 @@ class EnergyBreakdown:
         return None if self.total_j is None else self.total_j / self.n_samples
 
     def per_synop_j(self) -> Mapping[str, float | None]:
-        """Energy per synaptic operation: incremental, dynamic and all-in."""
+        """Energy per synaptic operation: incremental, dynamic and all-in.
+
+        A figure that contains everything says nothing of its parts: it gives all-in alone.
+        """
         read = [e.energy_j for e in self.lines if e.kind.startswith("synop") and e.count]
         n = self.n_synops
         if not n:
             return {"incremental": None, "dynamic": None, "all_in": None}
         priced = [e for e in read if e is not None]
-        incremental = sum(priced) / n if read and len(priced) == len(read) else None
+        is_known = bool(read) and len(priced) == len(read) and self.static_in is None
+        incremental = sum(priced) / n if is_known else None
         return {
             "incremental": incremental,
             "dynamic": None if self.dynamic_j is None else self.dynamic_j / n,
@@ -173,11 +180,11 @@ def price_energy(
     power = _static_power(counters, table)
     static = None if power is None else _static_energy(power, latency)
     unpriced = [line.kind for line in lines if line.is_unpriced]
-    if static is None or power is None or power.is_partial:
+    static_in = _all_in_kind(lines)
+    if static_in is None and (static is None or power is None or power.is_partial):
         unpriced.append("static")
     sums = [sum(parts) for parts in zip(*(line.bounds_j for line in priced), strict=True)]
-    dynamic = sums or None
-    known = [part for part in (dynamic, static) if part is not None]
+    known = [part for part in (sums or None, static) if part is not None]
     total, low, high = (sum(part[k] for part in known) if known else None for k in range(3))
     bases = {str(line.figure.basis) for line in priced if line.figure and line.count}
     return EnergyBreakdown(
@@ -186,7 +193,7 @@ def price_energy(
         lines=lines,
         static_w=None if power is None else power.bounds_w[0],
         static_j=None if static is None else static[0],
-        dynamic_j=None if dynamic is None else dynamic[0],
+        dynamic_j=sums[0] if sums and static_in is None else None,
         total_j=total,
         low_j=low,
         high_j=high,
@@ -195,7 +202,18 @@ def price_energy(
         bases=tuple(sorted(bases if power is None else bases | power.bases)),
         n_samples=counters.n_samples,
         n_synops=counters.total("synop"),
+        static_in=static_in,
     )
+
+
+def _all_in_kind(lines: tuple[EnergyLine, ...]) -> str | None:
+    """Return the counted kind, without suffix, whose figure contains everything; else None."""
+    for line in lines:
+        figure = line.figure
+        if line.count and figure is not None and figure.value is not None:
+            if figure.scope == "all-in" and figure.included_in is None:
+                return line.kind.split(".")[0]
+    return None
 
 
 def _price_line(kind: str, count: int, figure: Figure | None) -> EnergyLine:

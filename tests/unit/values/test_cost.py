@@ -111,6 +111,23 @@ def test_per_synop_energy_needs_every_synop_kind_priced() -> None:
     assert set(silent.per_synop_j().values()) == {None}
 
 
+def test_an_all_in_figure_gives_all_in_alone_and_contains_static_power() -> None:
+    inside = Figure(None, "pJ", "test", scope="all-in", included_in="synop")
+    energy = price({"synop": pj(26, scope="all-in"), "axon": inside})
+    assert energy.per_synop_j() == {
+        "incremental": None,
+        "dynamic": None,
+        "all_in": pytest.approx(26e-12),
+    }
+    assert energy.static_in == "synop"
+    assert energy.dynamic_j is None
+    assert energy.total_j == pytest.approx(60 * 26e-12)
+    assert "static" not in energy.unpriced
+    assert price({"synop": pj(26)}).static_in is None
+    quiet = {"synop.dense": np.zeros(3, np.int64)}
+    assert "static" in price({"synop": pj(26, scope="all-in")}, totals=quiet).unpriced
+
+
 def test_energy_per_sample() -> None:
     energy = price({"synop": pj(5), "axon.in": pj(0)})
     assert energy.per_sample_j == pytest.approx(60 * 5e-12 / 5)
