@@ -210,9 +210,10 @@ def _all_in_kind(lines: tuple[EnergyLine, ...]) -> str | None:
     """Return the counted kind, without suffix, whose figure contains everything; else None."""
     for line in lines:
         figure = line.figure
-        if line.count and figure is not None and figure.value is not None:
-            if figure.scope == "all-in" and figure.included_in is None:
-                return line.kind.split(".")[0]
+        if not line.count or figure is None or figure.value is None:
+            continue
+        if figure.scope == "all-in":
+            return line.kind.split(".")[0]
     return None
 
 
