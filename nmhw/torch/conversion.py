@@ -18,7 +18,7 @@ from nmhw.torch.assemble import assemble
 from nmhw.torch.graph import Graph
 from nmhw.torch.layers import is_layer
 from nmhw.torch.recognize import FoundNeurons, find_neurons, is_neuron, own_step_s
-from nmhw.torch.tracing import trace_module
+from nmhw.torch.tracing import tensors_in, trace_module
 from nmhw.values.network import Network
 from nmhw.values.notice import Notice
 from nmhw.values.profile import Profile
@@ -101,9 +101,16 @@ def from_torch(
     return replace(network, notices=(*network.notices, *check_agreement(network, graph, found)))
 
 
+#: What frameworks call the method that forgets the last sample.
+_RESETS = ("reset_mem", "reset_states", "reset")
+
+
 def _copy(module: nn.Module) -> nn.Module:
+    """Return a copy whose neurons have forgotten the samples they saw last."""
+    kept = [tensor for part in module.modules() for tensor in tensors_in(vars(part))]
+    made = [tensor for tensor in kept if not tensor.is_leaf]
     try:
-        return copy.deepcopy(module)
+        copied = copy.deepcopy(module, {id(t): t.detach().clone() for t in made})
     except (RuntimeError, TypeError) as error:
         raise TorchError(
             "the module cannot be copied, probably because it keeps states of the last sample",
@@ -111,6 +118,12 @@ def _copy(module: nn.Module) -> nn.Module:
             hint="reset its states first (utils.reset, functional.reset_net, reset_states)",
             rule="torch.copy",
         ) from error  # fmt: skip
+    for part in copied.modules():
+        if is_neuron(part):
+            forget = next((f for name in _RESETS if callable(f := getattr(part, name, None))), None)
+            if forget is not None:
+                forget()
+    return copied
 
 
 def _step(graph: Graph, dt_s: float | None) -> tuple[float, list[Notice]]:

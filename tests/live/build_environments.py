@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ def run(command: list[str]) -> None:
         raise RuntimeError((errors or lines or [f"exit status {done.returncode}"])[-1].strip())
 
 
+def share_packages(own: Path) -> None:
+    """Let an environment see this one's packages behind its own."""
+    paths = sysconfig.get_paths()
+    shared = dict.fromkeys((paths["purelib"], paths["platlib"]))
+    (own / "shared.pth").write_text("".join(f"{path}\n" for path in shared))
+
+
 def build(folder: Path, recipe: dict[str, Any]) -> None:
     """Make the environment afresh; raise RuntimeError with the reason when that fails."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -44,6 +52,8 @@ def build(folder: Path, recipe: dict[str, Any]) -> None:
         raise RuntimeError(f"needs Python {' or '.join(recipe['python'])}, this is {version}")
     run([sys.executable, "-m", "venv", str(folder / "env")])
     python = str(folder / "env" / "bin" / "python")
+    if recipe.get("shares"):
+        share_packages(folder / "env" / "lib" / f"python{version}" / "site-packages")
     for arguments in recipe["pip"]:
         run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])
     run([python, "-c", recipe["check"]])

@@ -56,7 +56,7 @@ def _asking(name: str) -> Ask:
     reason = why_absent(name)
     if reason is not None:
         pytest.skip(f"live oracle {name} ({RECIPES[name]['title']}) is absent: {reason}")
-    folder = Path(__file__).with_name(name)
+    folder = Path(__file__).with_name(RECIPES[name].get("folder", name))
     python = LIVE / name / "env" / "bin" / "python"
     return lambda script, question: ask_script(python, folder / script, question)
 
@@ -77,6 +77,12 @@ def ask_sinabs() -> Ask:
 def ask_xylosim() -> Ask:
     """Return a function that runs a script in the xylosim environment."""
     return _asking("xylosim")
+
+
+@pytest.fixture(scope="session")
+def ask_framework() -> Callable[[str], Ask]:
+    """Return a function that opens the environment of a torch framework."""
+    return _asking
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
