@@ -80,6 +80,13 @@ def rules(quantized: Any) -> dict[str, str]:
             r"got overshoot_rule True \(limit a plain comparison\)",
         ),
         (
+            "reset_lag",
+            SPINNAKER2,
+            network(),
+            EULER.with_(reset="subtract", reset_lag=1),
+            r"got reset_lag 1 \(limit 0\); try: --allow reset_lag",
+        ),
+        (
             "lower_bound",
             SPINNAKER2,
             network("if"),
