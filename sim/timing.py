@@ -76,7 +76,11 @@ def parse_seconds(text: str) -> float:
 
 
 def estimate_latency(
-    counters: Counters, table: CostTable | None, pace: Pace, pace_step_s: float | None
+    counters: Counters,
+    table: CostTable | None,
+    pace: Pace,
+    pace_step_s: float | None,
+    tick_s: Figure | None = None,
 ) -> LatencyBreakdown:
     """Estimate the run's time under a pace.
 
@@ -84,20 +88,28 @@ def estimate_latency(
     ----------
     pace_step_s : float or None
         Step length of a realtime or period pace; None for ``free``.
+    tick_s : Figure or None
+        The chip's timer, where the cost table has none of its own (or there is no table).
     """
-    sync_s, notes = _sync(table, counters.n_tiles)
+    sync = _sync_spec(table, tick_s)
+    sync_s, notes = _sync(sync, counters.n_tiles)
+    if table is None:
+        known = ", but for the chip's tick" if sync is not None else ""
+        notes.insert(0, f"no cost table: latency is unpriced{known}")
     work, is_average, unpriced = _slowest_cores(counters, table)
     n_steps_total = counters.n_steps * counters.n_samples
-    low, high = (_mean_step(counters, table, pace_step_s, bound) for bound in ("low", "high"))
+    low, high = (_mean_step(counters, table, sync, pace_step_s, bound) for bound in ("low", "high"))
     if work is not None and is_average:
         notes.append("too many steps for counts per step: the slowest core of the average step")
-    free = _free_steps(work, sync_s, None if table is None else table.sync.kind)
+    free = _free_steps(work, sync_s, sync)
     steps, p99 = _mean_and_tail(free, is_average)
     overrun = 0
     if pace_step_s is not None:
         paced = np.array([pace_step_s]) if free is None else np.maximum(free, pace_step_s)
         steps, p99 = _mean_and_tail(paced, is_average or free is None)
         overrun = 0 if free is None else int((free > pace_step_s).sum())
+        if work is None and overrun:  # the tick alone is too long, in every step
+            overrun = n_steps_total
     per_sample = None if steps is None else steps * counters.n_steps
     return LatencyBreakdown(
         fidelity="analytic",
@@ -122,12 +134,16 @@ def estimate_latency(
 
 
 def _mean_step(
-    counters: Counters, table: CostTable | None, pace_step_s: float | None, bound: Bound
+    counters: Counters,
+    table: CostTable | None,
+    sync: SyncSpec | None,
+    pace_step_s: float | None,
+    bound: Bound,
 ) -> float | None:
     """Return the mean step under the lower or upper bounds of the latency figures."""
-    sync_s, _ = _sync(table, counters.n_tiles, bound)
+    sync_s, _ = _sync(sync, counters.n_tiles, bound)
     work, _, _ = _slowest_cores(counters, table, bound)
-    free = _free_steps(work, sync_s, None if table is None else table.sync.kind)
+    free = _free_steps(work, sync_s, sync)
     if free is None:
         return pace_step_s
     return float((free if pace_step_s is None else np.maximum(free, pace_step_s)).mean())
@@ -139,11 +155,13 @@ def _bounded(figure: Figure, bound: Bound) -> float:
     return (figure.value or 0.0) if limit is None else limit
 
 
-def _free_steps(work: Floats | None, sync_s: float | None, kind: str | None) -> Floats | None:
+def _free_steps(
+    work: Floats | None, sync_s: float | None, sync: SyncSpec | None
+) -> Floats | None:
     """Return what each step takes when nothing holds it back; None without a basis."""
-    if sync_s is None:
+    if sync is None or sync_s is None:
         return None
-    if kind == "tick":  # a timer: the step lasts at least that long
+    if sync.kind == "tick":  # a timer: the step lasts at least that long
         return np.array([sync_s]) if work is None else np.maximum(work, sync_s)
     return None if work is None else work + sync_s
 
@@ -155,13 +173,19 @@ def _mean_and_tail(steps_s: Floats | None, is_average: bool) -> tuple[float | No
     return float(steps_s.mean()), None if is_average else float(np.quantile(steps_s, 0.99))
 
 
+def _sync_spec(table: CostTable | None, tick_s: Figure | None) -> SyncSpec | None:
+    """Return what ends a step: as the cost table says, else the chip's tick, else None."""
+    if tick_s is not None and (table is None or table.sync.kind == "none"):
+        return SyncSpec("tick", (), tick_s)
+    return None if table is None else table.sync
+
+
 def _sync(
-    table: CostTable | None, n_tiles: int, bound: Bound = "value"
+    sync: SyncSpec | None, n_tiles: int, bound: Bound = "value"
 ) -> tuple[float | None, list[str]]:
     """Return the barrier (or tick) in seconds, None when unpublished."""
-    sync = table.sync if table is not None else SyncSpec()
-    if table is None:
-        return None, ["no cost table: latency is unpriced"]
+    if sync is None:
+        return None, []
     if sync.kind == "none":
         return 0.0, []
     if sync.kind == "tick":

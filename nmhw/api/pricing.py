@@ -59,7 +59,7 @@ class PricedRun:
         others = [name for name in names if name != self.pace]
         rows = []
         for name in others:
-            energy, latency = _price(self.counters, self.table, name, self.dt_s)
+            energy, latency = _price(self.counters, self.chip, self.table, name, self.dt_s)
             rows.append(summarize_pace(name, energy, latency))
         return rows
 
@@ -96,16 +96,16 @@ def price_run(
     if counters is None:
         raise UsageError("this run has no counters to price")
     table, asked = check_prices(chip, costs, pace, dt_s)
-    energy, latency = _price(counters, table, asked, dt_s)
+    energy, latency = _price(counters, chip, table, asked, dt_s)
     return PricedRun(counters, chip, table, asked, dt_s, energy, latency)
 
 
 def _price(
-    counters: Counters, table: CostTable | None, pace: str, dt_s: float | None
+    counters: Counters, chip: ChipSpec, table: CostTable | None, pace: str, dt_s: float | None
 ) -> tuple[EnergyBreakdown, LatencyBreakdown]:
     from nmhw.sim.timing import estimate_latency, parse_pace
 
     kind: Pace
     kind, step_s = parse_pace(pace, dt_s)
-    latency = estimate_latency(counters, table, kind, step_s)
+    latency = estimate_latency(counters, table, kind, step_s, chip.tick_s)
     return price_energy(counters, table, latency), latency

@@ -47,6 +47,7 @@ def build_chip(document: Table, *, path: str | None, sha256: str | None) -> Chip
         default_costs=None if default == "none" else default,
         pace=document["pace"],
         sources=dict(document["sources"]),
+        tick_s=_figure(document["tick_s"], "s") if document.get("tick_s") else None,
         memory=None if memory is None else _spec(MemorySpec, memory),
         board=_spec(BoardSpec, document.get("board", {})),
         rules=tuple(_spec(RuleSpec, rule) for rule in document.get("rules", {}).values()),

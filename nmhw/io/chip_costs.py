@@ -28,6 +28,12 @@ def check_costs(document: Table) -> Iterator[Problem]:
         hint = suggest(default, [*tables, "none"])
         yield Problem(("default_costs",), "no such cost table", default, hint, "chip.costs")
     imaginary = document.get("is_imaginary") is True
+    if isinstance(document.get("tick_s"), dict):
+        yield from _check_figure(("tick_s",), "tick_s", document["tick_s"])
+        yield from _check_reality(("tick_s",), document["tick_s"], imaginary)
+        if not document["tick_s"].get("value"):
+            hint = "the length of a step"
+            yield Problem(("tick_s", "value"), "must be positive", None, hint, "chip.range")
     for name in tables:
         costs = _table(tables[name])
         for key, section, figure in _figures(("costs", name), costs):

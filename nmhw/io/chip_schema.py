@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from nmhw.io.chip_cost_schema import (
     CostsModel,
+    FigureModel,
     Positive,
     PositiveFinite,
     PublishedModel,
@@ -218,6 +219,8 @@ class ChipModel(Table):
     pace: Literal["free", "realtime"]
     default_costs: Text
     """Name of a cost table, or "none": then a run is unpriced unless a table is named."""
+    tick_s: FigureModel | None = None
+    """Timer that starts every step; a cost table's own ``sync`` goes before it."""
     sources: dict[str, Text]
     arithmetic: ArithmeticModel
     mesh: MeshModel

@@ -85,6 +85,8 @@ def _geometry(chip: ChipSpec) -> Iterator[Sequence[str]]:
         if encoding.word_bits > 1:
             parts.append(f"rounded up to {encoding.word_bits} bit")
         yield (f"{encoding.kind} synapses", "; ".join(parts), _cite(encoding.source))
+    if chip.tick_s is not None and chip.tick_s.value is not None:
+        yield ("tick", f"{chip.tick_s.value:g} s. {chip.tick_s.note}", _cite(chip.tick_s.source))
     if chip.memory is not None:
         for f in fields(chip.memory):
             if f.name != "source":

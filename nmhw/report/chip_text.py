@@ -11,6 +11,7 @@ from rich.text import Text
 from nmhw.report.chip_figures import cost_parts, published_parts
 from nmhw.report.layout import indented, new_table, render
 from nmhw.values.chip import ChipSpec
+from nmhw.values.units import format_si
 
 
 def render_chip_list(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -32,6 +33,9 @@ def render_chip(chip: ChipSpec) -> str:
         indented(f"{chip.name}: {chip.title} (one {chip.describes}, {mesh}, pace {chip.pace})", 0)
     ]
     head.append(indented(f"integers: {chip.arithmetic.claim}"))
+    if chip.tick_s is not None:
+        tick = f"tick of {format_si(chip.tick_s.value, 's')} [{chip.tick_s.source}]"
+        head.append(indented(f"{tick}; {chip.tick_s.note}" if chip.tick_s.note else tick))
     if chip.is_imaginary:
         head.append("  imaginary: none of its figures is a measurement")
     if not chip.is_executable:

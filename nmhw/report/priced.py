@@ -140,9 +140,10 @@ def list_sources(
     chip: ChipSpec, table: CostTable | None, energy: EnergyBreakdown
 ) -> dict[str, str]:
     """Return citation key -> citation of every figure that a price of this run rests on."""
+    figures = [] if chip.tick_s is None else [chip.tick_s]
     if table is None:
-        return {}
-    figures = [line.figure for line in energy.lines if line.count and line.figure is not None]
+        return {key: chip.sources[key] for key in _keys(figures) if key in chip.sources}
+    figures += [line.figure for line in energy.lines if line.count and line.figure is not None]
     figures += table.static_w.values()
     figures += table.latency_ns.values()
     figures += [figure for _, figure in table.sync.points]

@@ -264,8 +264,7 @@ class ChipSpec:
     encodings : tuple of EncodingSpec
         Ways to store synapses; the cheapest legal one is used per projection and core.
     costs : mapping of name to CostTable;  default_costs : name or None (then unpriced)
-    pace : "free" | "realtime"
-        Default pace (barrier chips run free, tick chips in real time).
+    pace : default (barrier chips run free, tick chips in real time);  tick_s : timer of the steps
     published : mapping of name to Figure
         Published numbers that are no unit costs (rest power, measured workloads); in SI units.
     learning_native : names of learning rules the chip runs itself
@@ -283,6 +282,7 @@ class ChipSpec:
     default_costs: str | None
     pace: Literal["free", "realtime"]
     sources: Mapping[str, str]
+    tick_s: Figure | None = None
     memory: MemorySpec | None = None
     board: BoardSpec = field(default_factory=BoardSpec)
     rules: tuple[RuleSpec, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import nmhw
 from nmhw.api.demo import deploy_demo, load_demo_images
 
@@ -11,6 +13,22 @@ def run_demo(chip: str, **options: str) -> nmhw.Run:
     return deploy_demo(chip).run(
         images.events, labels=images.labels, compare_float=False, **options
     )
+
+
+@pytest.mark.parametrize("chip", ["truenorth", "ranc"])
+def test_a_tick_of_1_khz_holds_without_a_cost_table(chip: str) -> None:
+    run = run_demo(chip)
+    assert run.energy.table is None
+    assert run.latency.step_s == pytest.approx(1e-3)
+    assert run.latency.per_sample_s == pytest.approx(1e-3 * run.latency.n_steps)
+    text = " ".join(run.report().split())
+    assert "slower than its pace" in text
+    assert "19.0 ms per sample" in text
+    assert "run.pace-overrun" in text
+    slow = run.price(pace="period=2ms")
+    assert slow.latency.step_s == pytest.approx(2e-3)
+    assert "slower than its pace" not in slow.report()
+    assert run.price(pace="free").latency.step_s == pytest.approx(1e-3)
 
 
 def test_truenorths_26_pj_contain_static_power_and_are_no_incremental_figure() -> None:

@@ -109,6 +109,20 @@ def test_a_tick_is_the_shortest_step() -> None:
     assert late.step_s == pytest.approx((180e-9 + 100e-9) / 2)
 
 
+def test_the_chips_tick_holds_without_a_table_and_behind_a_tables_own() -> None:
+    counters = make_counters(STEPS, TOTALS)
+    chips = Figure(1e-3, "s", "test")
+    bare = estimate_latency(counters, None, "period", 1e-4, chips)
+    assert bare.step_s == pytest.approx(1e-3)
+    assert bare.overrun_steps == counters.n_steps * counters.n_samples
+    assert bare.total_low_s == bare.total_high_s == bare.total_s
+    assert estimate_latency(counters, None, "period", 2e-3, chips).step_s == 2e-3
+    own = table(SyncSpec("tick", (), Figure(5e-3, "s", "test")), {})
+    assert estimate_latency(counters, own, "free", None, chips).step_s == pytest.approx(5e-3)
+    unsaid = table(SyncSpec(), {})
+    assert estimate_latency(counters, unsaid, "free", None, chips).step_s == pytest.approx(1e-3)
+
+
 def test_without_counts_per_step_the_average_step_stands_in_and_is_said_so() -> None:
     latency = estimate_latency(make_counters(None, TOTALS), table(), "free", None)
     assert latency.is_step_average
