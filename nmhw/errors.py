@@ -81,6 +81,10 @@ class UsageError(NmhwError, ValueError):
     """An argument or an option that makes no sense."""
 
 
+class SpikesNotKeptError(UsageError, KeyError):
+    """Spikes of a population that a run counted and did not keep."""
+
+
 class InputError(NmhwError, ValueError):
     """A data file or array (events, labels, images) that cannot be used."""
 

@@ -282,7 +282,7 @@ def _outgrown(
     return DoesNotFitError(
         f"{network.name!r} does not fit on {chip_name}",
         violations=[
-            f"neurons with the copies its axons need: more than {held} of {n_neurons}",
+            f"neurons with the copies its axons need: at least {held} of {n_neurons}",
             *needed,
         ],
         hint=(

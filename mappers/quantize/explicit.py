@@ -91,8 +91,11 @@ def whole_numbers(name: str, field: str, value: Any, n: int | None, low: int, hi
     """Return whole numbers (n,) within low..high (any shape with n None), or refuse."""
     where = f"{name}: {field}"
     array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or not np.all(array == np.rint(array)):
-        raise UsageError("must be whole numbers", got=value, where=where, rule="quantize.explicit")
+    is_number = array.dtype.kind in "iuf"
+    broken = array[array != np.rint(array)] if is_number else array.ravel()[:1]
+    if broken.size or not is_number:
+        got = broken.flat[0] if broken.size else array.dtype
+        raise UsageError("must be whole numbers", got=got, where=where, rule="quantize.explicit")
     if n is not None:
         if array.size not in (1, n):
             raise UsageError(

@@ -1,9 +1,9 @@
 """SpiNNaker2: 8-bit weights with one scale per population, states and coefficients in float32.
 
 s = 127 / max|w| over all weights into the population, w := trunc(s w), threshold := s threshold,
-Euler coefficients as they are, u before v, one step per hop. This rule reproduces the published
-SpiNNaker2 spikes of the NIR paper's Braille network without biases (Pedersen, Abreu et al., Nature
-Communications 2024, doi:10.1038/s41467-024-52259-9).
+Euler coefficients as they are, u before v, one step per hop. This rule is reported to reproduce
+the published SpiNNaker2 spikes of the NIR paper's Braille network without biases (Pedersen, Abreu
+et al., Nature Communications 2024, doi:10.1038/s41467-024-52259-9); tests compare it with a script.
 """
 
 from __future__ import annotations

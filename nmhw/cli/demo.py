@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nmhw.cli.options import output_options, price_options
+from nmhw.cli.options import output_options, price_options, thread_option
 from nmhw.cli.output import note
 
 
@@ -23,6 +23,7 @@ from nmhw.cli.output import note
 @click.option(
     "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
 )
+@thread_option
 @price_options
 @click.option("-o", "--output", metavar="DIR", help="Save the run here.")
 @output_options
@@ -37,6 +38,6 @@ def command(**options: Any) -> None:
     images = load_demo_images(options["n_samples"])
     note(f"quantizing and mapping to {options['chip_name']}", quiet)
     deployed = deploy_demo(options["chip_name"])
-    prices = {key: options[key] for key in ("pace", "costs")}
-    run = run_with_progress(deployed, images.events, images.labels, options, started, **prices)
+    given = {key: options[key] for key in ("pace", "costs", "threads")}
+    run = run_with_progress(deployed, images.events, images.labels, options, started, **given)
     finish(run, options)

@@ -54,6 +54,13 @@ def mapping_options(function: F) -> F:
     )
 
 
+def thread_option(function: F) -> F:
+    """Add --threads."""
+    text = "Threads of the simulator; results do not depend on it.  [default: one per processor]"
+    option = click.option("--threads", type=click.IntRange(1), metavar="N", help=text)
+    return _apply(function, [option])
+
+
 def input_options(function: F, *, required: bool = True) -> F:
     """Add --input, --labels, --readout, --metric, --encode, --steps and --layout."""
     return _apply(

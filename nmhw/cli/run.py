@@ -14,6 +14,7 @@ from nmhw.cli.options import (
     output_options,
     price_options,
     refuse_options,
+    thread_option,
 )
 from nmhw.cli.output import emit_json, emit_text, progress_bar
 from nmhw.errors import UsageError
@@ -75,10 +76,7 @@ _CHIP_PASSED_ON = (
     "--keep-spikes", type=click.IntRange(0), default=10**8, metavar="N",
     help="Beyond N spikes keep only those of the outputs.  [default: 1e8]",
 )  # fmt: skip
-@click.option(
-    "--threads", type=click.IntRange(1), metavar="N",
-    help="Threads of the simulator; results do not depend on it.  [default: one per processor]",
-)  # fmt: skip
+@thread_option
 @output_options
 def command(**options: Any) -> None:
     """Execute MODEL on a chip and report accuracy, energy and latency."""

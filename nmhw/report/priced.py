@@ -58,7 +58,7 @@ def _energy_line(line: EnergyLine) -> dict[str, Any]:
         "unit_pj": None if figure is None else figure.value,
         "energy_j": line.energy_j,
         "source": None if figure is None else figure.source,
-        "basis": None if figure is None else figure.basis,
+        "basis": figure.basis if figure is not None and figure.is_priced else None,
         "included_in": None if figure is None else figure.included_in,
     }
 

@@ -218,6 +218,8 @@ def _run_notices(
             notices.append(Notice("run.silent-population", name, text, hint=hint))
         elif spikes >= _ALWAYS * chances:
             text = f"its neurons fire in {100 * spikes / chances:.0f} % of all steps"
+            if population.spec.max_spikes_per_step > 1:
+                text = f"its neurons fire {spikes / chances:.2f} spikes per step on average"
             hint = "check profile, dt and thresholds"
             notices.append(Notice("run.saturated-population", name, text, hint=hint))
         clipped = counters.saturations.get(name, 0)

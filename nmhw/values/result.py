@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.errors import SpikesNotKeptError
 from nmhw.values.events import SpikeEvents
 
 
@@ -101,6 +102,24 @@ class ProbeData:
         return np.array(self.values, dtype, copy=copy)
 
 
+class KeptSpikes(dict[str, SpikeEvents]):
+    """Spikes by population; asking for those that were counted and not kept says why."""
+
+    def __init__(self, spikes: Mapping[str, SpikeEvents], not_kept: Collection[str]) -> None:
+        super().__init__(spikes)
+        self.not_kept = frozenset(not_kept)
+
+    def __missing__(self, name: str) -> SpikeEvents:
+        if name not in self.not_kept:
+            raise KeyError(name)
+        raise SpikesNotKeptError(
+            "the spikes of this population were counted and not kept",
+            where=name,
+            hint="a larger keep_spikes (--keep-spikes), or counters.spikes_by_population",
+            rule="run.spikes-dropped",
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RunResult:
     """Result of a chip run or of the float run.
@@ -130,6 +149,10 @@ class RunResult:
     counters: Counters | None
     spike_totals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     events_by_layers: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kept = KeptSpikes(self.spikes, self.spike_totals.keys() - self.spikes.keys())
+        object.__setattr__(self, "spikes", kept)
 
     @property
     def probes_by_population(self) -> dict[str, dict[str, ProbeData]]:

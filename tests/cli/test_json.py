@@ -52,7 +52,7 @@ def assert_run_keys(summary: dict[str, Any]) -> None:
 
 
 def test_demo(nmhw: Callable) -> None:
-    summary = nmhw("demo", "--samples", 5, "--json").json
+    summary = nmhw("demo", "--samples", 5, "--threads", 2, "--json").json
     assert_run_keys(summary)
     assert summary["model"] == "digits.nir"
     assert summary["chip"] == CHIP

@@ -1,8 +1,8 @@
 """The SpiNNaker2 rule as a plain script: no array code, nothing of nmhw, written from the rule.
 
-The rule that reproduces the published SpiNNaker2 spikes of the NIR paper's recurrent Braille
+The published rule, reported to reproduce the SpiNNaker2 spikes of the NIR paper's recurrent Braille
 network without bias (Pedersen, Abreu et al., Nature Communications 2024,
-doi:10.1038/s41467-024-52259-9):
+doi:10.1038/s41467-024-52259-9); no test here repeats that:
 
 - every population has one scale s = 127 / max|w| over all weights that end at it; a weight is
   trunc(s w), in exact arithmetic here; the threshold is s times the file's, as a float32;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import nmhw
 from nmhw.errors import ResultFileError, UnsupportedError, UsageError
+from nmhw.values.discretize import resolve_profile
 
 
 def rules(summary: dict) -> list[str]:
@@ -42,6 +44,30 @@ def test_a_population_that_always_fires_is_a_warning(x: np.ndarray) -> None:
     network = builder.done()
     run = nmhw.deploy(network, "loihi1-nahuku").run(np.ones_like(x))
     assert "hot: its neurons fire in 100 % of all steps" in run.report()
+
+
+def test_several_spikes_per_step_are_told_as_such(x: np.ndarray) -> None:
+    builder = nmhw.Network.build("always")
+    builder.input("input", 6)
+    for name in ("hot", "out"):
+        builder.population(name, 2, "cubalif", tau_mem_s=0.02, tau_syn_s=0.02, v_threshold=0.1)
+    builder.project("input", "hot", np.ones((2, 6)))
+    builder.project("hot", "out", np.ones((2, 2)))
+    network = builder.output("output", "out").done()
+    network = replace(network, profile=resolve_profile(network, "rockpool", 1e-3))
+    deployed = nmhw.deploy(network, "xylo-audio2")
+    report = deployed.run(np.ones_like(x), compare_float=False).report()
+    assert re.search(r"hot: its neurons fire [1-9]\d*\.\d\d spikes per step on average", report)
+
+
+def test_spikes_that_were_not_kept_say_so(deployed: nmhw.Deployment, x: np.ndarray) -> None:
+    run = deployed.run(x, keep_spikes=0)
+    with pytest.raises(UsageError, match=r"lif1: .* not kept; try: a larger keep_spikes") as caught:
+        run.result.spikes["lif1"]
+    assert isinstance(caught.value, KeyError)
+    assert "lif1" not in run.result.spikes
+    with pytest.raises(KeyError, match="nobody"):
+        run.result.spikes["nobody"]
 
 
 def test_a_layer_that_loses_its_activity_is_a_warning(

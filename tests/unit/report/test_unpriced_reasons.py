@@ -34,6 +34,16 @@ def test_a_figure_that_a_variant_lost_is_told_from_one_that_nobody_gave() -> Non
     assert "no cost table was chosen" in reopened[0]
 
 
+def test_rows_without_a_price_have_no_basis() -> None:
+    _, run = demo_notes(nmhw.chip("loihi1-nahuku").with_(budget={"synapse_bits": 2**19}))
+    rows = run.summary()["energy_lines"]
+    bases = {row["kind"]: row["basis"] for row in rows}
+    unpriced = {row["kind"] for row in rows if row["unit_pj"] is None and not row["included_in"]}
+    assert unpriced >= {"host.io", "synop.dense"}
+    assert {bases[kind] for kind in unpriced} == {None}
+    assert bases["axon.in"] == bases["hop.local"] == "fitted"
+
+
 def test_one_sample_and_one_step_are_singular() -> None:
     _, run = demo_notes(nmhw.chip("loihi1-nahuku"))
     assert "backend, 1 sample x " in run.report()

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from nmhw.errors import UnsupportedError, UsageError
 from nmhw.io.chip_file import load_chip
 from nmhw.mappers.quantize import make_explicit, quantize_network
+from nmhw.mappers.quantize.explicit import whole_numbers
 from nmhw.sim.reference import run_reference
 from nmhw.values.events import SpikeEvents
 from nmhw.values.linear import Conv, Dense, Pool, Reshape
@@ -181,3 +182,12 @@ def test_literal_numbers_must_be_whole() -> None:
         make_explicit(net(200.0), GENERIC)
     with pytest.raises(UsageError, match=r"h: v0: not a whole number"):
         make_explicit(net(1.0, v0=0.5), GENERIC)
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [([1, np.nan], "nan"), ("abc", "abc"), ([[1, 2.5]] * 50, r"2\.5"), (["x", "y"], "x")],
+)
+def test_values_that_are_no_whole_numbers_show_the_first_of_them(value: Any, got: str) -> None:
+    with pytest.raises(UsageError, match=rf"^h: weight: must be whole numbers: got {got} \["):
+        whole_numbers("h", "weight", value, None, 0, 9)
