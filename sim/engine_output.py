@@ -46,8 +46,8 @@ class EngineOutput:
     states : population -> CellState after the last step
     spike_totals : population -> (n,) int64, over all samples and steps
     undelivered : population -> (d, n) int64
-        Row k: spikes emitted k steps before the end of a sample, whose delivery over a delay
-        above k fell behind the end (d = longest outgoing delay).
+        Row k: spikes emitted k steps before the end of a sample (of a continuous run), whose
+        delivery over a delay above k fell behind the end (d = longest outgoing delay).
     step_counts : population -> (n_samples, n_steps) int32 spikes
     active_updates : population -> (n,) int64
         Steps in which the neuron had state, input or bias (zeros unless counted).

@@ -106,6 +106,8 @@ def _per_neuron(events: SpikeEvents, chosen: NDArray[np.bool_]) -> NDArray[np.in
 def _is_late(
     events: SpikeEvents, steps_before_end: int, n_steps: int, continuous: bool
 ) -> NDArray[np.bool_]:
-    """Mark spikes of the step that lies ``steps_before_end`` before the (last) sample's end."""
-    late = events.step == n_steps - 1 - steps_before_end
-    return late & (events.sample == events.n_samples - 1) if continuous else late
+    """Mark spikes of the step that lies ``steps_before_end`` before a sample (the run) ends."""
+    left = n_steps - 1 - events.step.astype(np.int64)
+    if continuous:
+        left += (events.n_samples - 1 - events.sample.astype(np.int64)) * n_steps
+    return np.asarray(left == steps_before_end)

@@ -18,8 +18,8 @@ from nmhw.cli.output import emit_json, emit_text, note
 @click.option("--steps", "n_steps", type=click.IntRange(1, 10_000), default=16, metavar="T",
               help="Steps of the sample that the model is run on.  [default: 16]")
 @click.option("--layout", default="auto", metavar="ORDER",
-              help="What the model takes: NT (samples first), TN (time first) or N (one input for "
-              "all steps).  [default: auto]")
+              help="Order of the axes: NT (samples first), TN (time first), N (no steps).  "
+              "[default: auto]")
 @click.option("-o", "--output", metavar="FILE", required=True, help="Write the NIR file here.")
 @meaning_options
 @output_options

@@ -217,7 +217,9 @@ def _close_over(stamp: str) -> Any:
             step = row - sample * steps
             if row == 0 or (step == 0 and not continuous):
                 _start_sample(states, starts, rests[0], ring_counts)
-            last = not continuous or sample == control[C_LAST_SAMPLE]
+            left = steps - 1 - step
+            if continuous:  # one long sample
+                left += (control[C_LAST_SAMPLE] - sample) * steps
             for p in range(pops.shape[0]):
                 pop = pops[p]
                 deliver(
@@ -233,9 +235,8 @@ def _close_over(stamp: str) -> Any:
                 ring_counts[pop[P_RING_COUNT] + slot] = n
                 counts[row, p] = n
                 saturations[p] += clipped
-                left = steps - 1 - step
                 late_at = np.int64(-1)
-                if last and left < pop[P_LATE_STEPS]:
+                if left < pop[P_LATE_STEPS]:
                     late_at = pop[P_LATE] + left * pop[P_SIZE]
                 event_at = _record(
                     pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at
