@@ -6,8 +6,9 @@ Digits, 64-128-10. STD-ED in T ticks, MPD-ED and STBP in T steps, T = 4 to 64, l
 (STD-ED: latency; beside the rate code it is the same training). STBP is trained once per T and
 counted for several machines: dense, spike-gated (the head's error carried back in every step, or
 once), and band-masked (a training of its own). Weights are written once per sample, or at every
-contribution ("stream": a training of its own too). Learning rates were chosen on the validation
-part; the T at which a ratio reaches 30 is printed, not chosen.
+contribution ("stream": a training of its own too). Learning rates were searched on the validation
+part at T = 4 and 8 and, for MPD-ED, at T = 32; others are interpolated or carried over. The T at
+which a ratio reaches 30 is printed, not chosen.
 """
 
 from __future__ import annotations
