@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,13 +106,17 @@ def learn(
         samples = samples.merge_validation()
     names, price_sets = _checked_names(rule, baselines, costs, scope, seeds)
     chosen = _settings(rule, samples, settings)
+    _check_code(chosen, samples)
     net, weights = initial if initial is not None else (_network(chosen, samples), None)
     spec = learning_rule(chosen).spec
     place = None
     if chip is not None:
         spec_of_chip = _chip(chip)
         first = weights if weights is not None else _initial(net, chosen)
-        place = place_learning(net, first, spec, spec_of_chip, assume_engine=assume_learning_engine)
+        place = place_learning(
+            net, first, spec, spec_of_chip, assume_engine=assume_learning_engine,
+            rule_text=rule,
+        )  # fmt: skip
     before = None
     if weights is not None:
         before = Trainer(
@@ -155,7 +160,7 @@ class _Runner:
             )  # fmt: skip
             checkpoint = None
             if self.folder is not None:
-                checkpoint = self.folder / f"{name}-seed{seed}.npz"
+                checkpoint = self.folder / f"{_file_name(name)}-seed{seed}.npz"
             label = f"{name}, seed {seed}"
             report = None if self.progress is None else _labeled(self.progress, label)
             found.append(trainer.run(checkpoint, self.resume, report))
@@ -202,6 +207,11 @@ class _Runner:
                 "bit_hops_per_sample": traffic.bit_hops / n,
             }
         return training
+
+
+def _file_name(name: str) -> str:
+    """Return the name of a training as part of a file name: an own rule has a path in it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name.replace("\\", "/").rsplit("/", 1)[-1])
 
 
 def _labeled(progress: LearningProgress, label: str) -> Callable[[int, int], None]:
@@ -256,6 +266,15 @@ def _settings(rule: str, data: LabeledData, given: Mapping[str, Any]) -> Learnin
     if data.events is not None and "n_steps" not in given:
         defaults["n_steps"] = data.events.n_steps
     return LearningSettings(rule=rule, **{**defaults, **given})
+
+
+def _check_code(settings: LearningSettings, data: LabeledData) -> None:
+    """Spike-time rules take one time per pixel: the latency code."""
+    if settings.rule == "std-ed" and data.images is not None and settings.code != "latency":
+        raise UsageError(
+            "std-ed learns spike times: images are latency-coded", got=settings.code,
+            limit="latency", hint="--code latency, or --rule mpd-ed",
+        )  # fmt: skip
 
 
 def _network(settings: LearningSettings, data: LabeledData) -> LearningNetwork:

@@ -60,9 +60,18 @@ def place_learning(
     chip: ChipSpec,
     *,
     assume_engine: bool = False,
+    rule_text: str | None = None,
     seed: int = 0,
 ) -> LearningPlace:
     """Map a learning network to a chip.
+
+    The chip runs the training itself only if its engine has every rule that trains a layer: an own
+    rule is none of the engine's whatever its name, and the delta rule of a head is not one either.
+
+    Parameters
+    ----------
+    rule_text : str, optional
+        As the user named the rule; default ``rule.name``.
 
     Raises
     ------
@@ -73,11 +82,16 @@ def place_learning(
     """
     from nmhw.api.deploying import map_network, quantize
     from nmhw.api.learned_network import learned_network
+    from nmhw.api.learning_rules import is_local
 
-    native = is_native(chip, rule.name)
+    text = rule.name if rule_text is None else rule_text
+    has_delta_head = is_local(text) and len(net.layers) > 1
+    native = is_native(chip, rule.name) and ":" not in text and not has_delta_head
     if not native and not assume_engine:
         raise UnsupportedError(
-            f"the chip does not run {rule.name} itself",
+            f"the chip does not run {rule.name} itself"
+            if not has_delta_head
+            else f"the chip does not run {rule.name} with a delta rule on the head itself",
             got=rule.name,
             limit=", ".join(chip.learning_native) or "no on-chip learning published",
             where=chip.name,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,23 @@ if TYPE_CHECKING:
 
 #: Root seed of the spikes of validation and test images: every training is judged on the same.
 _JUDGED_SEED = 20
+
+
+def content_digest(data: LabeledData, rule: str) -> str:
+    """Return a digest of the data's bytes and, of a rule from a file, its source."""
+    found = hashlib.sha256()
+    arrays: list[NDArray[Any]] = [data.labels, data.split]
+    if data.images is not None:
+        arrays.append(data.images)
+    if data.events is not None:
+        arrays += [data.events.sample, data.events.step, data.events.index]
+    for array in arrays:
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    source = Path(rule.rpartition(":")[0])
+    if source.suffix == ".py" and source.is_file():
+        found.update(source.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def is_redrawn(data: LabeledData, settings: LearningSettings, rule: GradientRule) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nmhw.errors import UsageError
 from nmhw.values.learning_settings import LearningSettings
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def gradient_rule(settings: LearningSettings) -> GradientRule:
     """
     from nmhw.sim.learning.gradient_rule import named
 
+    if "n_steps" in settings.rule_options:
+        raise UsageError("steps are no parameter of the rule", hint="--steps",
+                         got=f"n_steps={settings.rule_options['n_steps']}")  # fmt: skip
     options: dict[str, Any] = {"n_steps": settings.n_steps, **settings.rule_options}
     if settings.rule == "std-ed":
         options.setdefault("time", "ticks" if settings.mode == "integer" else "exact")

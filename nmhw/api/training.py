@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.api.learning_inputs import encode_steps_of, encode_times_of, is_redrawn
+from nmhw.api.learning_inputs import content_digest, encode_steps_of, encode_times_of, is_redrawn
 from nmhw.errors import ResultFileError
 from nmhw.io.atomic import replacing
 from nmhw.values.dataset import LabeledData, Part
@@ -107,7 +107,7 @@ class Trainer:
                 inputs = self._packed(rows, self.seed, epoch)
             order = stream(self.seed, "learning.order", epoch).permutation(labels.size)
             engine.lr = self.settings.lr_of_epoch(epoch)
-            outcome = engine.train(inputs, labels, order)
+            outcome = self._learn(engine, inputs, labels, order)
             record = self._record(engine, epoch, outcome, labels.size, judged)
             errors = [np.asarray(e, np.int64) for e in outcome.error_events]
             history.append(_Epoch(record, errors, dict(outcome.other_counts)))
@@ -117,6 +117,13 @@ class Trainer:
                 progress(epoch + 1, self.settings.epochs)
         weights = [np.asarray(w, np.float64) for w in engine.weights()]
         return self._outcome(history, weights)
+
+    def _learn(self, engine: Any, inputs: Any, labels: Any, order: Any) -> Any:
+        if ":" not in self.settings.rule:
+            return engine.train(inputs, labels, order)
+        from nmhw.sim.learning.local.registry import run_own_code
+
+        return run_own_code(lambda: engine.train(inputs, labels, order), self.settings.rule)
 
     def _outcome(
         self, history: list[_Epoch], weights: list[NDArray[np.float64]]
@@ -202,7 +209,8 @@ class Trainer:
         initial = [] if self.weights is None else [float(np.sum(w)) for w in self.weights]
         split = [int((self.data.split == k).sum()) for k in range(3)]
         return self.settings.digest(
-            self.seed, self.data.name, split, initial, self.frozen, self.accountings
+            self.seed, self.data.name, split, initial, self.frozen, self.accountings,
+            content_digest(self.data, self.settings.rule),
         )
 
     def _save(self, engine: Any, history: list[_Epoch], checkpoint: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def command(**options: Any) -> None:
     folder = None if options["output"] is None else Path(options["output"])
     if options["resume"] and folder is None:
         raise UsageError("--resume continues what -o DIR holds", hint="-o DIR")
-    _check_folder(folder, options["resume"])
+    _check_folder(folder)
     chosen, initial = _settings(options), None
     if Path(chosen.get("net", "")).suffix == ".nir":
         initial, more = _from_nir(chosen.pop("net"), options["rule"], chosen)
@@ -60,6 +61,7 @@ def command(**options: Any) -> None:
         **chosen,
     )
     if folder is not None:
+        (folder / "trained.nir").unlink(missing_ok=True)  # of an earlier run; see _check_folder
         experiment.save(folder)
         if options["plots"]:
             experiment.plot(folder)
@@ -75,7 +77,11 @@ def _run_experiment(options: dict[str, Any]) -> None:
     from nmhw.api.rule_checks import draw, run_local_experiment
     from nmhw.cli.output import progress_bar
 
-    seed = parse_seeds(options["seeds"])[0]
+    seeds = parse_seeds(options["seeds"])
+    if len(seeds) != 1:
+        raise UsageError("an experiment takes one seed", got=options["seeds"], hint="--seeds 0")
+    _check_experiment_folder(options["output"], options["experiment"])
+    seed = seeds[0]
     with progress_bar(options["experiment"], options["quiet"]) as bar:
         result = run_local_experiment(options["experiment"], seed, bar, options["weight_bits"])
     if options["output"] is not None:
@@ -169,15 +175,42 @@ def _from_nir(path: str, rule: str, chosen: dict[str, Any]) -> tuple[Any, dict[s
     return read_for_learning(path, rule, chosen)
 
 
-def _check_folder(folder: Path | None, resume: bool) -> None:
-    """Replace only what nmhw wrote."""
-    if folder is None or not folder.exists() or resume:
+def _check_folder(folder: Path | None) -> None:
+    """Replace only what nmhw learn wrote: a result of ours, or the checkpoints of a run cut off."""
+    if folder is None or not folder.exists():
         return
     if not folder.is_dir():
         raise UsageError("the output is no directory", got=str(folder))
-    known = {"result.json", "checkpoints"}
-    if any(folder.iterdir()) and not known & {p.name for p in folder.iterdir()}:
+    names = {p.name for p in folder.iterdir()}
+    if names <= {"checkpoints"} or _is_result(folder / "result.json"):
+        return
+    raise UsageError(
+        "the directory holds files that nmhw learn did not write", got=str(folder),
+        hint="another -o DIR",
+    )  # fmt: skip
+
+
+def _is_result(path: Path) -> bool:
+    return {"nmhw_version", "rule", "settings", "trainings"} <= _json_keys(path)
+
+
+def _check_experiment_folder(output: str | None, name: str) -> None:
+    """An experiment replaces its own NAME.json and NAME.png, nothing else of that name."""
+    if output is None:
+        return
+    numbers, figure = Path(output) / f"{name}.json", Path(output) / f"{name}.png"
+    if not numbers.exists() and not figure.exists():
+        return
+    if not {"name", "measure", "control", "passed"} <= _json_keys(numbers):
         raise UsageError(
-            "the directory holds files that nmhw learn did not write", got=str(folder),
-            hint="another -o DIR",
+            "the directory holds a file of this name that nmhw learn did not write",
+            got=str(numbers if numbers.exists() else figure), hint="another -o DIR",
         )  # fmt: skip
+
+
+def _json_keys(path: Path) -> set[str]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return set()
+    return set(found) if isinstance(found, dict) else set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -16,6 +17,13 @@ CODES: tuple[Code, ...] = ("latency", "rate", "accumulate")
 
 #: A rate-coded pixel of value 1 spikes with this probability per step.
 MAX_RATE = 0.5
+
+
+#: Largest number of steps per sample, and largest learning rate.
+MAX_STEPS, MAX_LR = 100_000, 1000.0
+
+#: Weights of the largest code that fixed-point tables hold.
+RANGE_LIMITS = (1e-3, 1e3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,15 @@ class LearningSettings:
         for name in ("n_steps", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is at least 1", got=getattr(self, name))
-        if not self.lr > 0 or not self.lr_drop > 0:
-            raise UsageError("a learning rate is positive", got=(self.lr, self.lr_drop))
+        if self.n_steps > MAX_STEPS:
+            raise UsageError("too many steps", got=self.n_steps, limit=MAX_STEPS)
+        for rate in (self.lr, self.lr_drop):
+            if not (math.isfinite(rate) and 0 < rate <= MAX_LR):
+                raise UsageError("a learning rate is positive and finite", got=rate, limit=MAX_LR)
+        low, high = RANGE_LIMITS
+        if not low <= self.weights.max_abs <= high:
+            raise UsageError("the range of weights is out of bounds", got=self.weights.max_abs,
+                             limit=f"{low} to {high}", hint="--weight-range 1.5")  # fmt: skip
         if self.code not in CODES:
             raise UsageError("no such code", got=repr(self.code), hint=", ".join(CODES))
         if self.mode == "integer" and self.optimizer != "sgd":

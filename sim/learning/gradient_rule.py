@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from nmhw.errors import UsageError
@@ -14,6 +14,9 @@ TimeForm = Literal["exact", "ticks", "steps"]
 ThresholdLaw = Literal["fixed", "ramp", "window", "const", "homeostatic", "learnable"]
 
 NAMES = ("std-ed", "mpd-ed", "stbp", "srm")
+
+#: Largest size of a parameter; beyond it tables in fixed point overflow.
+LARGEST = 1e6
 
 #: Threshold laws of the spike-time rule and of the membrane rules; the first is the default.
 SPIKE_TIME_THRESHOLDS = ("window", "fixed", "ramp")
@@ -96,6 +99,7 @@ class GradientRule:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        _check_finite(self)
         _check_numbers(self)
 
     @property
@@ -157,6 +161,19 @@ def _check_choices(rule: GradientRule) -> None:
         if got not in values:
             hint = "one of " + ", ".join(values)
             raise UsageError(f"{rule.name} has no such {field}", got=repr(got), hint=hint)
+
+
+def _check_finite(rule: GradientRule) -> None:
+    """Refuse what is no number, and sizes that no fixed-point table holds."""
+    for found in fields(rule):
+        if found.type not in ("float", "int"):
+            continue
+        value, kinds = getattr(rule, found.name), (int,) if found.type == "int" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            wanted = "a whole number" if found.type == "int" else "a number"
+            raise UsageError(f"{found.name} is {wanted}", got=repr(value), where=rule.name)
+        if found.name != "n_steps" and not abs(value) <= LARGEST:
+            raise UsageError(f"{found.name} is out of range", got=value, limit=LARGEST)
 
 
 def _check_numbers(rule: GradientRule) -> None:
@@ -249,7 +266,7 @@ _SPIKE_TIME_DEFAULTS: dict[str, dict[str, float]] = {
 }
 
 
-def named(name: str, **overrides: Any) -> GradientRule:
+def named(name: str, /, **overrides: Any) -> GradientRule:
     """Return a rule by name, with the defaults that were checked, and some fields overridden.
 
     Parameters
@@ -268,6 +285,9 @@ def named(name: str, **overrides: Any) -> GradientRule:
     key = name.strip().lower().replace("_", "-")
     if key not in _NAMED:
         raise UsageError("no such gradient rule", got=repr(name), hint="one of " + ", ".join(NAMES))
+    if "name" in overrides:
+        raise UsageError("a rule's name is no parameter", got=overrides["name"], where=key,
+                         hint="--rule NAME")  # fmt: skip
     if key == "std-ed":
         law = overrides.get("threshold", "window")
         overrides = {**_SPIKE_TIME_DEFAULTS.get(law, {}), **overrides}

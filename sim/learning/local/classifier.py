@@ -54,7 +54,7 @@ class ClassifierRule:
         return False
 
 
-def classifier_rule(text: str, **options: Any) -> ClassifierRule:
+def classifier_rule(text: str, /, **options: Any) -> ClassifierRule:
     """Return a rule by name or ``my.py:MyRule``; see ``load_rule``."""
     rule = load_rule(text, **options)
     return ClassifierRule(rule.spec.name, rule)

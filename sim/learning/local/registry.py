@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +39,7 @@ LOCAL_RULES: Mapping[str, type[LearningRule]] = {
 }
 
 
-def local_rule(name: str, **parameters: Any) -> LearningRule:
+def local_rule(name: str, /, **parameters: Any) -> LearningRule:
     """Return a built-in local rule with some of its parameters overridden.
 
     Raises
@@ -52,7 +53,7 @@ def local_rule(name: str, **parameters: Any) -> LearningRule:
     return _make(LOCAL_RULES[key], key, parameters)
 
 
-def load_rule(text: str, **parameters: Any) -> LearningRule:
+def load_rule(text: str, /, **parameters: Any) -> LearningRule:
     """Return a rule by name, from an installed package, a file or a module.
 
     Parameters
@@ -83,7 +84,7 @@ def load_rule(text: str, **parameters: Any) -> LearningRule:
         return local_rule(text, **parameters)
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == text:
-            return _make(_guarded(point.load, point.value), text, parameters)
+            return _make(run_own_code(point.load, point.value), text, parameters)
     raise UsageError(
         "no such learning rule", got=repr(text),
         hint="one of " + _known_names() + ", or my.py:MyRule", rule="learn.no-such-rule",
@@ -114,13 +115,31 @@ def _make(found: Any, where: str, parameters: Mapping[str, Any]) -> LearningRule
         if unknown:
             raise UsageError("a rule has no such parameter", got=", ".join(unknown), where=where,
                              hint=", ".join(names or ()) or "it has none")  # fmt: skip
-        rule = _guarded(lambda: found(**parameters), where)
+        if is_dataclass(found):
+            _check_parameters(found, parameters, where)
+        rule = run_own_code(lambda: found(**parameters), where)
     spec = getattr(rule, "spec", None)
     if not isinstance(spec, RuleSpec):
         raise InputError("the rule has no spec", got=type(spec).__name__, limit="a RuleSpec",
                          where=where, hint="spec = RuleSpec(name, title, equation, ...)",
                          rule="learn.own-rule")  # fmt: skip
     return rule
+
+
+def _check_parameters(found: type, parameters: Mapping[str, Any], where: str) -> None:
+    """Name parameters that are missing, or are no numbers where the class has numbers."""
+    for f in fields(found):
+        if not f.init:
+            continue
+        if f.name not in parameters:
+            if f.default is MISSING and f.default_factory is MISSING:
+                raise UsageError("the rule needs a parameter", got="nothing", limit=f.name,
+                                 where=where, hint=f"--set {f.name}=...")  # fmt: skip
+            continue
+        value = parameters[f.name]
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if f.type in ("float", "int", float, int) and not (is_number and math.isfinite(value)):
+            raise UsageError(f"{f.name} is a finite number", got=repr(value), where=where)
 
 
 def _run_file(place: str) -> ModuleType:
@@ -134,15 +153,15 @@ def _run_file(place: str) -> ModuleType:
         raise InputError("not a Python file", got=place)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
-    _guarded(lambda: spec.loader.exec_module(module), place)  # type: ignore[union-attr]
+    run_own_code(lambda: spec.loader.exec_module(module), place)  # type: ignore[union-attr]
     return module
 
 
 def _import(place: str, text: str) -> ModuleType:
-    return _guarded(lambda: importlib.import_module(place), text)
+    return run_own_code(lambda: importlib.import_module(place), text)
 
 
-def _guarded(action: Any, where: str) -> Any:
+def run_own_code(action: Any, where: str) -> Any:
     """Run code of the rule's author; name its errors as an input's."""
     try:
         return action()
