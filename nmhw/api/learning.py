@@ -131,7 +131,8 @@ def learn(
     return LearningExperiment(
         samples, chosen, net, spec, tuple(t for t, _ in trained), trainings[0], tuple(others),
         None if place is None else place.chip.name, place is not None and not place.is_native,
-        run.traffic, price_sets, scope, accuracy_before=before,
+        run.traffic, price_sets, scope, _warnings(chosen, net, place, names),
+        accuracy_before=before,
     )  # fmt: skip
 
 
@@ -212,6 +213,20 @@ class _Runner:
 def _file_name(name: str) -> str:
     """Return the name of a training as part of a file name: an own rule has a path in it."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name.replace("\\", "/").rsplit("/", 1)[-1])
+
+
+def _warnings(
+    settings: LearningSettings, net: Any, place: LearningPlace | None, baselines: Sequence[str]
+) -> tuple[str, ...]:
+    """Return what a reader must know of the settings, beside the numbers."""
+    found = []
+    if not is_local(settings.rule):
+        from nmhw.sim.learning.float_form import check_network
+
+        found += [f"{n.where}: {n.text}" for n in check_network(net, gradient_rule(settings))]
+    if place is not None and place.is_native and baselines:
+        found.append(f"hypothetical: {place.chip.name} does not run the STBP of the baselines")
+    return tuple(found)
 
 
 def _labeled(progress: LearningProgress, label: str) -> Callable[[int, int], None]:

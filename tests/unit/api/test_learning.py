@@ -277,3 +277,10 @@ def test_srm_trains_in_the_numpy_form() -> None:
     done = learn(SMALL, "srm", net="64-16-10", n_steps=6, epochs=4, lr=5e-3, baselines=(), **FLOAT)
     first, last = (done.trained[0].records[k].train_accuracy for k in (0, -1))
     assert last > first
+
+
+def test_a_masked_spiking_head_is_warned_of() -> None:
+    options = {"head": "spiking"}
+    kept = {"net": "64-8-10", "n_steps": 4, "epochs": 1, "baselines": (), "rule_options": options}
+    found = learn(SMALL.take(20, 5, 10), "mpd-ed", **kept, **FLOAT)
+    assert any("silent outputs are never corrected" in w for w in found.warnings)
