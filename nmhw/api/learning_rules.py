@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,9 @@ def gradient_rule(settings: LearningSettings) -> GradientRule:
     if "n_steps" in settings.rule_options:
         raise UsageError("steps are no parameter of the rule", hint="--steps",
                          got=f"n_steps={settings.rule_options['n_steps']}")  # fmt: skip
+    for name, value in settings.rule_options.items():
+        if value in (math.inf, -math.inf):
+            raise UsageError(f"{name} is a finite number", got=value, where=settings.rule)
     options: dict[str, Any] = {"n_steps": settings.n_steps, **settings.rule_options}
     if settings.rule == "std-ed":
         options.setdefault("time", "ticks" if settings.mode == "integer" else "exact")

@@ -172,6 +172,8 @@ def _check_finite(rule: GradientRule) -> None:
         if isinstance(value, bool) or not isinstance(value, kinds):
             wanted = "a whole number" if found.type == "int" else "a number"
             raise UsageError(f"{found.name} is {wanted}", got=repr(value), where=rule.name)
+        if found.name.endswith("_clip") and value == math.inf:
+            continue  # nothing is clipped: float forms alone
         if found.name != "n_steps" and not abs(value) <= LARGEST:
             raise UsageError(f"{found.name} is out of range", got=value, limit=LARGEST)
 
