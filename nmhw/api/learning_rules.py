@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,9 @@ from nmhw.values.learning_settings import LearningSettings
 
 if TYPE_CHECKING:
     from nmhw.sim.learning.gradient_rule import GradientRule
+
+#: Largest option of a rule: fixed-point tables hold it.
+LARGEST_OPTION = 1e6
 
 #: Settings that were chosen on the validation part of the digits (docs/learning.md says how), for
 #: the integer form (one sample at a time) and the mini-batch float form.
@@ -45,8 +47,10 @@ def gradient_rule(settings: LearningSettings) -> GradientRule:
         raise UsageError("steps are no parameter of the rule", hint="--steps",
                          got=f"n_steps={settings.rule_options['n_steps']}")  # fmt: skip
     for name, value in settings.rule_options.items():
-        if value in (math.inf, -math.inf):
-            raise UsageError(f"{name} is a finite number", got=value, where=settings.rule)
+        if isinstance(value, float | int) and not abs(value) <= LARGEST_OPTION:
+            raise UsageError(
+                f"{name} is out of range", got=value, limit=LARGEST_OPTION, where=settings.rule
+            )
     options: dict[str, Any] = {"n_steps": settings.n_steps, **settings.rule_options}
     if settings.rule == "std-ed":
         options.setdefault("time", "ticks" if settings.mode == "integer" else "exact")

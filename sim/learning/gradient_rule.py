@@ -16,7 +16,7 @@ ThresholdLaw = Literal["fixed", "ramp", "window", "const", "homeostatic", "learn
 NAMES = ("std-ed", "mpd-ed", "stbp", "srm")
 
 #: Largest size of a parameter; beyond it tables in fixed point overflow.
-LARGEST = 1e6
+LARGEST = 1e9
 
 #: Threshold laws of the spike-time rule and of the membrane rules; the first is the default.
 SPIKE_TIME_THRESHOLDS = ("window", "fixed", "ramp")
