@@ -109,6 +109,23 @@ class MissingExtraError(NmhwError, ImportError):
     """An optional package is needed and not installed."""
 
 
+class LavaError(NmhwError):
+    """The child process that runs Lava failed.
+
+    Parameters
+    ----------
+    detail : str
+        End of its traceback or of what it printed.
+    """
+
+    def __init__(self, what: str, *, detail: str = "", **fields: Any) -> None:
+        super().__init__(what, **fields)
+        self.detail = detail
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "detail": self.detail}
+
+
 class ResultFileError(InputError):
     """A saved run or mapping that cannot be read."""
 

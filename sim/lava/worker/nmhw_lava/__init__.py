@@ -1,0 +1,1 @@
+"""What runs beside lava-nc in the child interpreter: standard library, NumPy and lava only."""
