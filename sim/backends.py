@@ -1,4 +1,4 @@
-"""Backends by name: the Numba engine and its plain NumPy twin, with the same counters."""
+"""Backends by name: the Numba engine, its plain NumPy twin and Lava, with the same counters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nmhw.values.probe import Probe
 from nmhw.values.quantized import QuantizedNetwork
 from nmhw.values.result import RunResult
 
-BACKENDS = ("numba", "reference")
+BACKENDS = ("numba", "reference", "lava")
 
 
 def run_backend(
@@ -50,11 +50,20 @@ def run_backend(
     Raises
     ------
     UsageError
-        For an unknown backend.
+        For an unknown backend, or a chip or timing that the Lava backend does not serve.
+    MissingExtraError, LavaError
+        See ``nmhw.sim.lava.child.ask_lava``.
     """
     if backend not in BACKENDS:
         raise UsageError("no such backend", got=repr(backend), hint=" or ".join(BACKENDS))
     if timing == "events":
+        if backend == "lava":
+            raise UsageError(
+                "Lava runs in steps",
+                got=f"timing={timing}",
+                hint="--timing steps, or --backend numba",
+                rule="lava.timing",
+            )
         from nmhw.sim.event_run import run_event_chip
 
         return run_event_chip(
@@ -83,6 +92,18 @@ def run_backend(
             threads=threads,
             program=program,
             fan_out=fan_out,
+        )
+    if backend == "lava":
+        from nmhw.sim.lava.run import run_chip as run_lava_chip
+
+        return run_lava_chip(
+            quantized,
+            mapping,
+            chip,
+            inputs,
+            probes=probes,
+            continuous=continuous,
+            progress=in_samples(progress, inputs),
         )
     from nmhw.sim.reference_run import run_chip as run_reference_chip
 

@@ -39,22 +39,56 @@ def run_chip(
     reference = run_reference(
         quantized, cut, n_steps=total, probes=probes, continuous=continuous, progress=progress
     )
+    return count_run(
+        "reference",
+        quantized,
+        mapping,
+        chip,
+        cut,
+        reference,
+        n_steps=first.n_steps,
+        continuous=continuous,
+    )
+
+
+def count_run(
+    backend: str,
+    quantized: QuantizedNetwork,
+    mapping: CoreMapping,
+    chip: ChipSpec,
+    inputs: Mapping[str, SpikeEvents],
+    reference: ReferenceOutput,
+    *,
+    n_steps: int,
+    continuous: bool,
+) -> RunResult:
+    """Count a run that was made step by step without the Numba engine.
+
+    Parameters
+    ----------
+    inputs : mapping of input name to SpikeEvents
+        As they were run: none in the drain.
+    n_steps : int
+        T, without the drain.
+    """
+    total = n_steps + quantized.drain_steps
+    n_samples = next(iter(inputs.values())).n_samples
     fan_out = build_fan_out(quantized, mapping)
     output = _as_engine_output(quantized, reference, fan_out, total, continuous)
     steps = StepCounter(
-        quantized, fan_out, n_samples=first.n_samples, n_steps=total, continuous=continuous
+        quantized, fan_out, n_samples=n_samples, n_steps=total, continuous=continuous
     )
     names = [p.name for p in quantized.populations]
     arrays = {n: (e.sample, e.step, e.index) for n, e in reference.spikes.items() if n in names}
-    steps.add(EventChunk(0, first.n_samples * total, total, arrays))
+    steps.add(EventChunk(0, n_samples * total, total, arrays))
     return collect_result(
-        "reference",
+        backend,
         quantized,
         chip,
         fan_out,
         output,
-        cut,
-        n_steps=first.n_steps,
+        inputs,
+        n_steps=n_steps,
         continuous=continuous,
         step_counter=steps,
     )
