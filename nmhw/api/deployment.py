@@ -109,7 +109,9 @@ class Deployment:
         x : array, tensor, DataLoader, SpikeEvents, or dict of them by input name
             (samples, steps, ...) spikes, or with ``encode`` (samples, ...) values in [0, 1].
         labels : (samples,) classes, or (samples, outputs) targets, optional
-        backend : "numba" | "reference"
+        backend : "numba" | "reference" | "lava"
+            "lava" runs in its own environment (``nmhw lava install``), on chips of the families
+            loihi, generic and spinnaker2.
         readout : str or Readout, optional
             Default: spike count for spiking outputs, last membrane value else.
         readout_on_host : bool

@@ -21,7 +21,7 @@ from nmhw.cli.output import note
     help="Chip name or .toml file.  [default: loihi1-nahuku]",
 )  # fmt: skip
 @click.option(
-    "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
+    "--backend", default="numba", metavar="B", help="numba, reference or lava.  [default: numba]"
 )
 @thread_option
 @price_options

@@ -55,7 +55,7 @@ _CHIP_PASSED_ON = (
     help="Record v (or u) of a population. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
+    "--backend", default="numba", metavar="B", help="numba, reference or lava.  [default: numba]"
 )
 @click.option(
     "--input-stage", "input_stage", type=click.Choice(["host"]),

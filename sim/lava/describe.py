@@ -112,9 +112,7 @@ def describe(
     return network, arrays
 
 
-def _population(
-    population: QuantizedPopulation, input_bound: int
-) -> tuple[dict[str, Any], Arrays]:
+def _population(population: QuantizedPopulation, input_bound: int) -> tuple[dict[str, Any], Arrays]:
     entry = {"name": population.name, "n": population.size, "spec": asdict(population.spec)}
     stock = lif_parameters(population, input_bound)
     if stock is not None:

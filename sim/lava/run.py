@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
+
 from nmhw.sim.event_input import checked_inputs, constant_events, fit_steps
 from nmhw.sim.lava.answer import compare_counts, read_answer
 from nmhw.sim.lava.child import ask_lava
@@ -84,7 +86,8 @@ def run_tasks(
     UsageError, MissingExtraError, LavaError
         See ``nmhw.sim.lava.child.ask_lava``.
     """
-    networks, arrays = [], {}
+    networks = []
+    arrays: dict[str, NDArray[Any]] = {}
     for k, task in enumerate(tasks):
         network, own = describe(
             task.quantized,

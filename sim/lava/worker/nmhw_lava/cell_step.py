@@ -36,7 +36,7 @@ def make_decay(kind: str, keep: Any, bits: int, rounding: str) -> Decay:
     def step_to_zero(x: Any) -> Any:
         return np.where(x > 0, np.maximum(x - keep, 0), np.minimum(x + keep, 0))
 
-    return {
+    kinds: dict[str, Decay] = {
         "none": np.copy,
         "converge": np.copy,
         "clear": np.zeros_like,
@@ -44,7 +44,8 @@ def make_decay(kind: str, keep: Any, bits: int, rounding: str) -> Decay:
         "shift": lose_shifted,
         "shift-tail": lose_at_least_one,
         "subtract": step_to_zero,
-    }[kind]
+    }
+    return kinds[kind]
 
 
 def make_limit(bits: int, mode: str) -> Decay:
@@ -105,7 +106,8 @@ class Cell:
         if spec["is_spiking"] and spec["reset_delay"]:
             spikes = self._fire(rests)
         held = self.v
-        below, u_over, v_over = (self._integrate_float if self.is_float else self._integrate)(summed)
+        integrate = self._integrate_float if self.is_float else self._integrate
+        below, u_over, v_over = integrate(summed)
         self.v = np.where(rests, held, self.v)
         if spec["is_spiking"] and not spec["reset_delay"]:
             spikes = self._fire(rests)

@@ -25,7 +25,8 @@ def work(
     started = time.perf_counter()
     import_lava()
     imported = time.perf_counter()
-    answers, found = [], {}
+    answers: list[dict[str, Any]] = []
+    found: dict[str, np.ndarray] = {}
     total = sum(network["n_rows"] for network in question["networks"])
     done = 0
     for k, network in enumerate(question["networks"]):

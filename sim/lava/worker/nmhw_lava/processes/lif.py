@@ -1,4 +1,4 @@
-"""lava-nc's own LIF in its fixed_pt form, with its states watched: the stock model does the step."""
+"""lava-nc's own LIF in its fixed_pt form, with its states watched: its model does the step."""
 
 from __future__ import annotations
 
