@@ -36,7 +36,7 @@ _RUN_ONLY = {
     "--pace", metavar="PACE", help="free, realtime or period=1ms.  [default: each chip's]"
 )
 @click.option(
-    "--backend", default="numba", metavar="B", help="numba or reference.  [default: numba]"
+    "--backend", default="numba", metavar="B", help="numba, reference or lava.  [default: numba]"
 )
 @output_options
 def command(**options: Any) -> None:

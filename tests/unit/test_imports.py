@@ -1,6 +1,7 @@
 """Where third-party packages may be imported: what import-linter cannot express."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,32 @@ def test_optional_packages_are_imported_inside_functions() -> None:
     at_top = {
         str(path.relative_to(ROOT)): sorted(found)
         for path in FILES
-        if "torch" not in path.relative_to(ROOT).parts[:-1]
+        if not {"torch", "processes"} & set(path.relative_to(ROOT).parts[:-1])
         and (found := OPTIONAL & set(imported(ast.parse(path.read_text()).body)))
     }
     assert not at_top, f"import these inside the functions that need them: {at_top}"
+
+
+def test_the_lava_worker_imports_nothing_that_its_environment_lacks() -> None:
+    files = list((ROOT / "sim/lava/worker").glob("**/*.py"))
+    assert len(files) > 10
+    allowed = {*sys.stdlib_module_names, "numpy", "scipy", "lava", "nmhw_lava"}
+    foreign = {
+        str(path.relative_to(ROOT)): sorted(found)
+        for path in files
+        if (found := set(imported(ast.parse(path.read_text()))) - allowed)
+    }
+    assert not foreign, f"the child interpreter has no {foreign}"
+    launcher = set(imported(ast.parse((ROOT / "sim/lava/launch.py").read_text())))
+    assert launcher <= set(sys.stdlib_module_names)  # exported projects carry it
+
+
+def test_files_beside_lava_processes_define_and_do_nothing_else() -> None:
+    """Lava executes every file it finds there: imports, names, classes and functions alone."""
+    harmless = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign)
+    for path in (ROOT / "sim/lava/worker/nmhw_lava").glob("**/*.py"):
+        for node in ast.parse(path.read_text()).body[1:]:
+            assert isinstance(node, harmless + (ast.AnnAssign,)), (path, ast.unparse(node))
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+                calls = [n for n in ast.walk(node.value) if isinstance(n, ast.Call)]
+                assert not calls, (path, ast.unparse(node))
