@@ -74,7 +74,7 @@ def test_files_beside_lava_processes_define_and_do_nothing_else() -> None:
     harmless = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign)
     for path in (ROOT / "sim/lava/worker/nmhw_lava").glob("**/*.py"):
         for node in ast.parse(path.read_text()).body[1:]:
-            assert isinstance(node, harmless + (ast.AnnAssign,)), (path, ast.unparse(node))
+            assert isinstance(node, (*harmless, ast.AnnAssign)), (path, ast.unparse(node))
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
                 calls = [n for n in ast.walk(node.value) if isinstance(n, ast.Call)]
                 assert not calls, (path, ast.unparse(node))
