@@ -31,6 +31,7 @@ def run_backend(
     kept: dict[str, Any] | None = None,
     threads: int | None = None,
     timing: str = "steps",
+    counted_samples: int | None = None,
 ) -> RunResult:
     """Execute on the backend called ``backend``; see ``nmhw.sim.chip_run.run_chip``.
 
@@ -46,6 +47,8 @@ def run_backend(
         Of the numba backend; the result does not depend on it.
     timing : "steps" | "events"
         "events": without steps, one event after the other (``nmhw.sim.event_program``).
+    counted_samples : int, optional
+        Samples of the whole run that these are a part of; see ``run_chip``.
 
     Raises
     ------
@@ -89,6 +92,7 @@ def run_backend(
             keep_spikes=keep_spikes,
             continuous=continuous,
             progress=in_samples(progress, inputs),
+            counted_samples=counted_samples,
             threads=threads,
             program=program,
             fan_out=fan_out,

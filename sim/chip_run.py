@@ -36,6 +36,7 @@ def run_chip(
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
     per_step: bool = True,
+    counted_samples: int | None = None,
     threads: int | None = None,
     program: Program | None = None,
     fan_out: FanOut | None = None,
@@ -49,6 +50,8 @@ def run_chip(
         are simulated.
     per_step : bool
         Also count per step and core, while that stays small enough (``MAX_STEP_CELLS``).
+    counted_samples : int, optional
+        Samples of the whole run that these are a part of: that is what has to be small enough.
     threads : int, optional
         Samples run in so many threads; default: one per processor where it pays.
     program, fan_out : optional
@@ -73,7 +76,7 @@ def run_chip(
     cut |= constant_events(quantized, n_samples, total)
     fan_out = build_fan_out(quantized, mapping) if fan_out is None else fan_out
     step_counter = None
-    if per_step and StepCounter.fits(fan_out, n_samples * total):
+    if per_step and StepCounter.fits(fan_out, (counted_samples or n_samples) * total):
         step_counter = StepCounter(
             quantized, fan_out, n_samples=n_samples, n_steps=total, continuous=continuous
         )

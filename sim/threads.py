@@ -88,7 +88,7 @@ def run_samples(
 
     def run(k: int) -> EngineOutput:
         first, end = ranges[k]
-        chosen = {name: _take(events, first, end) for name, events in inputs.items()}
+        chosen = {name: events.samples(first, end) for name, events in inputs.items()}
         return run_program(
             program,
             chosen,
@@ -119,18 +119,6 @@ def _is_divisible(events: SpikeEvents, samples: int) -> bool:
         return True
     inside = sample[0] >= 0 and sample[-1] < samples
     return bool(inside and (sample[1:] >= sample[:-1]).all())
-
-
-def _take(events: SpikeEvents, first: int, end: int) -> SpikeEvents:
-    here = slice(*np.searchsorted(events.sample, (first, end)).tolist())
-    return replace(
-        events,
-        sample=events.sample[here] - np.int32(first),
-        step=events.step[here],
-        index=events.index[here],
-        value=None if events.value is None else events.value[here],
-        n_samples=end - first,
-    )
 
 
 class _Stopped(Exception):

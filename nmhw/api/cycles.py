@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from nmhw.mappers.hidden_pool_rules import (
     output_names,
 )
 from nmhw.values.chip import ChipSpec
-from nmhw.values.events import SpikeEvents
 from nmhw.values.laws import required_clock_hz, xylo_cycles
 from nmhw.values.quantized import QuantizedNetwork
 from nmhw.values.result import RunResult
@@ -25,7 +23,6 @@ Ints = NDArray[np.int64]
 def summarize_cycles(
     chip: ChipSpec,
     quantized: QuantizedNetwork,
-    inputs: Mapping[str, SpikeEvents],
     result: RunResult,
     costs: str | None,
 ) -> dict[str, Any]:
@@ -41,18 +38,21 @@ def summarize_cycles(
     if law is None:
         return {"clock_cycles": None}
     size = _network_size(chip, quantized)
+    counters = result.counters
     hidden = [p for p in quantized.populations if p.name not in output_names(quantized)]
     n_steps = result.n_samples * (result.n_steps + result.drain_steps)
     n_in, n_hidden = max(int(size["n_in"]), 1), max(int(size["n_hidden"]), 1)
-    sent = sum(len(events) for events in inputs.values())
+    added = quantized.constant_inputs
+    inputs = [port.name for port in quantized.inputs if port.name not in added]
+    sent = sum(int(counters.events_by_input[name]) for name in inputs) if counters else 0
     fired = sum(int(result.spike_totals[p.name].sum()) for p in hidden)
     mean = xylo_cycles(**size, p_in=sent / n_in / n_steps, p_hidden=fired / n_hidden / n_steps)
     worst = None
-    if all(p.name in result.spikes for p in hidden):
+    if all(name in result.spikes for name in (*inputs, *(p.name for p in hidden))):
         rows = result.n_steps + result.drain_steps
         counts = np.zeros((2, n_steps), np.int64)
         for k, events in [
-            *((0, events) for events in inputs.values()),
+            *((0, result.spikes[name]) for name in inputs),
             *((1, result.spikes[p.name]) for p in hidden),
         ]:
             row = events.sample.astype(np.int64) * rows + events.step

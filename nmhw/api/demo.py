@@ -30,15 +30,15 @@ def load_demo_images(n_samples: int | None = None) -> PreparedInputs:
     UsageError
         For a number of samples out of range.
     """
-    from nmhw.api.runner import take_samples
+    from nmhw.io.input_source import hold_events
 
     images = _read("digits_test.npz")
     if n_samples is None:
         return images
     if not 1 <= n_samples <= images.n_samples:
         raise UsageError("--samples is out of range", got=n_samples, limit=f"1..{images.n_samples}")
-    events = {name: take_samples(e, 0, n_samples) for name, e in images.events.items()}
-    return PreparedInputs(events, images.labels[:n_samples])
+    few = {name: e.samples(0, n_samples) for name, e in images.events.items()}
+    return PreparedInputs(hold_events(few, load_demo_network().inputs), images.labels[:n_samples])
 
 
 def deploy_demo(chip: ChipSpec | str) -> Deployment:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import nmhw
-from nmhw.api.execute import Progress, RunOptions, execute
+from nmhw.api.execute import RunOptions, execute
 from nmhw.api.judging import as_probes
+from nmhw.api.pieces import Progress
 from nmhw.api.run import Run
 from nmhw.errors import UnsupportedError
 from nmhw.report.summary import check_json, notice_dict, summarize_mapping
@@ -101,6 +102,9 @@ class Deployment:
         timing: str = "steps",
         progress: Progress | None = None,
         threads: int | None = None,
+        chunk: int | None = None,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
     ) -> Run:
         """Execute in the chip's integers and price the result.
 
@@ -139,6 +143,13 @@ class Deployment:
             Samples of the chip run; then, from 0 again, the float run it is compared with.
         threads : int, optional
             Default: one per processor where the run is long enough; results do not depend on it.
+        chunk : int, optional
+            Samples that are read and run at a time; default: all, or as many as fit the memory
+            where the inputs lie in a file. Results do not depend on it.
+        checkpoint : path, optional
+            Folder that keeps finished pieces of the run until it is saved there (``Run.save``).
+        resume : bool
+            Go on with the pieces that an interrupted run left in ``checkpoint``.
 
         Raises
         ------
@@ -174,6 +185,9 @@ class Deployment:
             timing=timing,
             progress=progress,
             threads=threads,
+            chunk=chunk,
+            checkpoint=checkpoint,
+            resume=resume,
         )
         return execute(self, x, labels, options)
 

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.api.arguments import check_whole
+from nmhw.api.checkpoint import Checkpoint, run_key
 from nmhw.api.compartments import gather_result, spread_inputs
 from nmhw.api.cycles import summarize_cycles
 from nmhw.api.float_comparison import compare_with_float
-from nmhw.api.inputs import PreparedInputs, check_event_counts, prepare_inputs
+from nmhw.api.inputs import (
+    PreparedInputs,
+    check_event_counts,
+    prepare_inputs,
+    sample_digests,
+)
 from nmhw.api.judging import (
     check_goal,
+    check_probe_size,
     check_probes,
     choose_readout,
     in_author_units,
     judge,
     with_membranes,
 )
+from nmhw.api.pieces import PieceSizes, Progress, check_pieces, run_pieces
 from nmhw.api.pricing import check_prices
 from nmhw.api.run import Run
 from nmhw.api.timing import check_timing, summarize_timing, timing_notices
@@ -37,8 +45,6 @@ from nmhw.values.result import RunResult
 
 if TYPE_CHECKING:
     from nmhw.api.deployment import Deployment
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,9 @@ class RunOptions:
     timing: str = "steps"
     progress: Progress | None = None
     threads: int | None = None
+    chunk: int | None = None
+    checkpoint: str | Path | None = None
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,15 +81,15 @@ class Plan:
     probes: tuple[Probe, ...]
     prepared: PreparedInputs
     goal: NDArray[Any] | None
+    n_reused: int
 
 
 def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Run:
     """Run a deployment; see ``Deployment.run``."""
     plan = _plan(deployed, x, labels, options)
+    checkpoint = _open_checkpoint(deployed, plan, options)
     started = time.perf_counter()
-    result = gather_result(
-        _run_backend(deployed, plan, options), deployed.network, deployed.quantized
-    )
+    result = _run_backend(deployed, plan, options, checkpoint)
     ran = time.perf_counter()
     scales = {name: _author_scale(deployed, name) for name in plan.sources}
     outcome = read_out(in_author_units(result, scales), plan.readout, plan.sources)
@@ -88,17 +97,18 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts = {**mapped, **summarize_run(result, deployed.quantized)}
     facts |= _readout_facts(plan, result, scales)
     facts |= summarize_timing(deployed.chip, options.timing, options.costs, result)
-    inputs = plan.prepared.events
-    facts |= summarize_cycles(deployed.chip, deployed.quantized, inputs, result, options.costs)
+    facts |= summarize_cycles(deployed.chip, deployed.quantized, result, options.costs)
     facts["projections"] = _projection_rows(deployed, result)
     facts["spikes_per_neuron_sample"] = _mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)
-    notices = [*plan.prepared.notices, *_calibration_overlap(deployed, plan.prepared)]
+    notices = [*plan.prepared.notices, *_calibration_overlap(deployed, plan)]
     notices += timing_notices(deployed.quantized, deployed.chip, options.timing)
     notices += _readout_notices(deployed, plan, options)
     notices += _kept_notices(deployed, result)
     if options.compare_float and deployed.network.profile is not None:
-        found, lost = compare_with_float(deployed, plan, outcome, result, options)
+        found, lost = compare_with_float(
+            deployed, plan, outcome, result, options, checkpoint
+        )
         facts |= found
         notices += lost
     of_run = summarize_run(result, deployed.quantized)["notices"]
@@ -120,6 +130,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
 
 def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Plan:
     """Check everything that can be checked before the simulation."""
+    check_pieces(options.chunk, options.checkpoint, options.resume, options.continuous)
     network, chip = deployed.network, deployed.chip
     check_whole(options.keep_spikes, "keep_spikes")
     check_probes(network, options.probes)
@@ -146,28 +157,86 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
         seed=deployed.seed,
         kinds=chip.arithmetic.inputs,
     )
-    check_event_counts(prepared.events, chip)
     goal = check_goal(network, prepared, options.metric, readout, sources)
-    return Plan(readout, sources, probes, prepared, goal)
+    steps = prepared.source.n_steps + deployed.quantized.drain_steps
+    check_probe_size(probes, network.sizes(), prepared.n_samples, steps)
+    return Plan(readout, sources, probes, prepared, goal, _judge_inputs(deployed, prepared))
 
 
-def _run_backend(deployed: Deployment, plan: Plan, options: RunOptions) -> RunResult:
-    from nmhw.sim.backends import run_backend
+def _judge_inputs(deployed: Deployment, prepared: PreparedInputs) -> int:
+    """Judge the values of all samples; return how many were also used for calibration."""
+    known = set() if deployed.calibration is None else set(sample_digests(deployed.calibration))
+    reused = 0
+    for first, end in PieceSizes(prepared, None, False).ranges():
+        inputs = prepared.take(first, end)
+        check_event_counts(inputs, deployed.chip)
+        reused += sum(digest in known for digest in sample_digests(inputs)) if known else 0
+    return reused
 
-    result = run_backend(
-        options.backend,
-        deployed.quantized,
-        deployed.mapping,
-        deployed.chip,
-        spread_inputs(plan.prepared.events, deployed.quantized),
-        probes=plan.probes,
-        keep_spikes=options.keep_spikes,
-        threads=options.threads,
-        continuous=options.continuous,
-        progress=options.progress,
-        kept=deployed.kept,
-        timing=options.timing,
+
+def _open_checkpoint(
+    deployed: Deployment, plan: Plan, options: RunOptions
+) -> Checkpoint | None:
+    """Return where finished pieces are kept, None where they are not."""
+    if options.checkpoint is None or options.continuous:
+        return None
+    key = run_key(
+        {
+            "network": deployed.network,
+            "quantized network": deployed.quantized,
+            "mapping": deployed.mapping,
+            "chip": deployed.chip.document,
+            "samples": plan.prepared.n_samples,
+            "readout": str(plan.readout),
+            "probes": plan.probes,
+            "backend": options.backend,
+            "keep_spikes": options.keep_spikes,
+            "timing": options.timing,
+        }
     )
+    checkpoint = Checkpoint(Path(options.checkpoint), key, options.chunk is not None)
+    checkpoint.open(options.resume)
+    return checkpoint
+
+
+def _run_backend(
+    deployed: Deployment, plan: Plan, options: RunOptions, checkpoint: Checkpoint | None
+) -> RunResult:
+    """Return the result of all samples in the author's neurons."""
+    from nmhw.sim.backends import run_backend
+    from nmhw.sim.merge_results import drop_input_spikes, merge_results
+
+    n_samples = plan.prepared.n_samples
+
+    def work(inputs: Any, before: list[RunResult], progress: Progress | None) -> RunResult:
+        counted = [part.counters.spikes_by_population for part in before if part.counters]
+        seen = sum(sum(by_name.values()) for by_name in counted)
+        result = run_backend(
+            options.backend,
+            deployed.quantized,
+            deployed.mapping,
+            deployed.chip,
+            spread_inputs(inputs, deployed.quantized),
+            probes=plan.probes,
+            keep_spikes=max(0, options.keep_spikes - seen),
+            threads=options.threads,
+            continuous=options.continuous,
+            progress=progress,
+            kept=deployed.kept,
+            timing=options.timing,
+            counted_samples=n_samples,
+        )
+        return gather_result(result, deployed.network, deployed.quantized)
+
+    parts = run_pieces(
+        "chip",
+        work,
+        plan.prepared,
+        chunk=n_samples if options.continuous else options.chunk,
+        checkpoint=checkpoint,
+        progress=options.progress,
+    )
+    result = parts[0] if len(parts) == 1 else drop_input_spikes(merge_results(parts))
     if options.continuous and result.counters is not None:
         result = replace(result, counters=replace(result.counters, is_continuous=True))
     return result
@@ -203,27 +272,14 @@ def first_output_step(result: RunResult, sources: tuple[str, ...]) -> float | No
     return float(found.mean()) if found.size else None
 
 
-def _calibration_overlap(deployed: Deployment, prepared: PreparedInputs) -> list[Notice]:
+def _calibration_overlap(deployed: Deployment, plan: Plan) -> list[Notice]:
     """Warn about evaluated samples that were also used for calibration."""
-    if deployed.calibration is None:
+    if not plan.n_reused:
         return []
-    known = set(_sample_digests(deployed.calibration))
-    reused = sum(digest in known for digest in _sample_digests(prepared.events))
-    if not reused:
-        return []
-    text = f"{reused} of {prepared.n_samples} evaluated samples were also used for calibration"
+    n_samples = plan.prepared.n_samples
+    text = f"{plan.n_reused} of {n_samples} evaluated samples were also used for calibration"
     hint = "calibrate on training samples"
     return [Notice("run.calibration-overlap", deployed.network.name, text, hint=hint)]
-
-
-def _sample_digests(events: Mapping[str, Any]) -> list[bytes]:
-    """Return one key per sample; equal for samples with the same events."""
-    keys: list[bytes] = [b""] * next(iter(events.values())).n_samples
-    for _, e in sorted(events.items()):
-        bounds = np.searchsorted(e.sample, np.arange(e.n_samples + 1))
-        for k, (start, stop) in enumerate(pairwise(bounds)):
-            keys[k] += e.step[start:stop].tobytes() + e.index[start:stop].tobytes() + b"|"
-    return keys
 
 
 def _readout_notices(deployed: Deployment, plan: Plan, options: RunOptions) -> list[Notice]:

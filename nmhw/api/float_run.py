@@ -20,7 +20,7 @@ from nmhw.api.judging import (
 )
 from nmhw.api.reading import give_meaning
 from nmhw.errors import ProfileError
-from nmhw.io.input_arrays import KINDS
+from nmhw.io.input_events import KINDS
 from nmhw.report.summary import check_json, notice_dict
 from nmhw.values.metrics import Metric
 from nmhw.values.network import Network

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from nmhw.api.arguments import check_whole
 from nmhw.errors import InputError, UsageError
-from nmhw.io.input_arrays import KINDS, as_inputs, labels_of
+from nmhw.io.input_arrays import labels_of, open_inputs
 from nmhw.io.input_data import plain_array
+from nmhw.io.input_events import KINDS
+from nmhw.io.input_source import InputSource
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
@@ -18,18 +24,29 @@ from nmhw.values.notice import Notice
 _MAX_STEPS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PreparedInputs:
-    """Events by input name, the labels that came with them (or None), and what to say about it."""
+    """Inputs by name, the labels that came with them (or None), and what to say about it."""
 
-    events: Mapping[str, SpikeEvents]
+    source: InputSource
     labels: Any = None
     notices: tuple[Notice, ...] = ()
 
     @property
     def n_samples(self) -> int:
         """Number of samples."""
-        return next(iter(self.events.values())).n_samples
+        return self.source.n_samples
+
+    @cached_property
+    def events(self) -> Mapping[str, SpikeEvents]:
+        """Events of all samples by input name."""
+        return self.source.take()
+
+    def take(self, first: int, end: int) -> Mapping[str, SpikeEvents]:
+        """Return the events of samples [first, end), numbered from 0."""
+        if self.source.is_held:
+            return {name: events.samples(first, end) for name, events in self.events.items()}
+        return self.source.take(first, end)
 
 
 def prepare_inputs(
@@ -74,16 +91,16 @@ def prepare_inputs(
     if encode is None:
         if n_steps is not None:
             raise UsageError("steps are given only to make spikes", hint="--encode rate --steps T")
-        events = as_inputs(network, x, layout, labels=goal, kinds=taken)
-        return PreparedInputs(events, goal, _notes(network, x))
+        held = open_inputs(network, x, layout, labels=goal, kinds=taken)
+        return PreparedInputs(held, goal, _notes(network, x))
     if n_steps is not None and not 1 <= n_steps <= _MAX_STEPS:
         raise UsageError("steps are out of range", got=n_steps, limit=f"1 to {_MAX_STEPS}")
-    from nmhw.io.encode import encode_inputs
+    from nmhw.io.analog_source import open_analog
 
-    events = encode_inputs(network, x, encode, n_steps, seed)
+    analog = open_analog(network, x, encode, n_steps, seed)
     text = f"analog inputs were made spikes by {encode!r}, seed {seed}"
     notice = Notice("input.encoded", network.name, text, "assumption")
-    return PreparedInputs(events, goal, (notice, *_notes(network, x)))
+    return PreparedInputs(analog, goal, (notice, *_notes(network, x)))
 
 
 def check_event_counts(events: Mapping[str, SpikeEvents], chip: ChipSpec) -> None:
@@ -110,6 +127,16 @@ def check_event_counts(events: Mapping[str, SpikeEvents], chip: ChipSpec) -> Non
                 hint="--encode rate|latency, if these are images or analog values",
                 rule="input.counts",
             )
+
+
+def sample_digests(events: Mapping[str, SpikeEvents]) -> list[bytes]:
+    """Return one key per sample; equal for samples with the same events."""
+    keys: list[bytes] = [b""] * next(iter(events.values())).n_samples
+    for _, e in sorted(events.items()):
+        bounds = np.searchsorted(e.sample, np.arange(e.n_samples + 1))
+        for k, (start, stop) in enumerate(pairwise(bounds)):
+            keys[k] += e.step[start:stop].tobytes() + e.index[start:stop].tobytes() + b"|"
+    return keys
 
 
 def check_seed(seed: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +26,9 @@ from nmhw.values.readout import (
 from nmhw.values.result import RunResult
 
 Floats = NDArray[np.float64]
+
+#: Bytes of probed values beyond which a run warns before it starts.
+_MUCH_BYTES = 1 << 30
 
 #: Metrics whose labels are targets: without labels there is nothing to check about them.
 _REGRESSION = ("mse", "r2")
@@ -101,6 +106,38 @@ def with_membranes(
             what = f"readout {readout} needs v of every step"
             raise UsageError(what, got=f"every={given[name].every}", where=name, hint=f"{name}:v")
     return (*probes, *(Probe(name, "v") for name in sources if name not in given))
+
+
+def check_probe_size(
+    probes: Sequence[Probe], sizes: Mapping[str, int], n_samples: int, n_steps: int
+) -> None:
+    """Warn before a run whose probes take much memory, refuse what this machine cannot hold.
+
+    Parameters
+    ----------
+    n_steps : int
+        Simulated steps per sample.
+
+    Raises
+    ------
+    UsageError
+        Where the probed values are larger than the memory.
+    """
+    taken = {str(p): n_samples * -(-n_steps // p.every) * sizes[p.population] * 8 for p in probes}
+    total = sum(taken.values())
+    if total < _MUCH_BYTES:
+        return
+    largest = max(taken, key=lambda name: taken[name])
+    most = 2**63
+    if hasattr(os, "sysconf"):
+        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    size, hint = f"{total / 2**30:,.1f} GiB", "every=K (POP:VAR:every=K), or fewer samples"
+    if total > most:
+        raise UsageError(
+            "the probed values do not fit the memory", got=size, limit=f"{most / 2**30:,.1f} GiB",
+            where=largest, hint=hint, rule="run.probe-size",
+        )  # fmt: skip
+    warnings.warn(f"the probes take {size} of memory, most of it {largest}: {hint}", stacklevel=5)
 
 
 def in_author_units(result: RunResult, scales: Mapping[str, Any]) -> RunResult:

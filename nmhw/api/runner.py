@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
-from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
 from nmhw.values.probe import Probe
 from nmhw.values.profile import Profile
@@ -53,7 +52,7 @@ class FloatRunner:
         n_simulated = 0
         for start in range(0, first.n_samples, batch):
             stop = min(start + batch, first.n_samples)
-            part = {name: take_samples(e, start, stop) for name, e in inputs.items()}
+            part = {name: e.samples(start, stop) for name, e in inputs.items()}
             result = run_float(network, self.profile, part, probes=probes)
             for key, probe in result.probes.items():
                 peaks[key] = np.maximum(peaks[key], np.abs(probe.values).max(axis=(0, 1)))
@@ -68,18 +67,3 @@ class FloatRunner:
             )
             for name, silent in none.items()
         }
-
-
-def take_samples(events: SpikeEvents, start: int, stop: int) -> SpikeEvents:
-    """Return the events of samples [start, stop), renumbered from 0."""
-    first, last = np.searchsorted(events.sample, [start, stop])
-    value = None if events.value is None else events.value[first:last]
-    return SpikeEvents(
-        events.sample[first:last] - np.int32(start),
-        events.step[first:last],
-        events.index[first:last],
-        stop - start,
-        events.n_steps,
-        events.shape,
-        value,
-    )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmhw.api.targets import SUMS, check_writable, is_saved_run
+from nmhw.api.targets import SUMS, UNFINISHED, check_writable, is_saved_run
 from nmhw.errors import ResultFileError, UsageError
 from nmhw.report.summary import check_json
 from nmhw.values.provenance import hash_file, volatile_info
@@ -95,7 +95,7 @@ def check_target(folder: Path) -> None:
         raise UsageError("the output is not a folder", got=str(folder))
     check_writable(folder, folder)
     if folder.is_dir():
-        names = {entry.name for entry in folder.iterdir()} - {*BODY, SUMS, INFO}
+        names = {entry.name for entry in folder.iterdir()} - {*BODY, SUMS, INFO, UNFINISHED}
         foreign = [name for name in names if not name.startswith(_STAGE)]
         if foreign:
             got, hint = f"{folder}: {min(foreign)}", "an empty or new folder"
@@ -121,6 +121,7 @@ def _staging(folder: Path) -> Iterator[Path]:
         (folder / SUMS).unlink(missing_ok=True)  # until all files are there, the folder is no run
         for name in (*BODY, INFO, SUMS):
             os.replace(stage / name, folder / name)
+        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     except OSError as error:
         raise UsageError("cannot write the run", got=error.strerror, where=str(folder)) from error
     finally:

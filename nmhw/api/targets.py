@@ -15,6 +15,9 @@ Kind = Literal["mapping", "HTML report", "chip file", "NIR file"]
 #: Checksums of a saved run's files, beside them.
 SUMS = "SHA256SUMS"
 
+#: Folder of the finished pieces of a run that is not, inside its output folder.
+UNFINISHED = ".unfinished"
+
 #: Stands in the first kilobyte of every HTML report.
 HTML_MARK = b'<meta name="generator" content="nmhw">'
 

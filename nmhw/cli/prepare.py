@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,7 +104,8 @@ def run_with_progress(
     loaded = time.perf_counter() - started - sum(deployed.wall_s.values())
     if will_compile(backend):
         note("compiling kernels, once; they are cached afterwards", quiet)
-    with progress_bar(f"running {backend}", quiet) as progress:
+    with warnings.catch_warnings(), progress_bar(f"running {backend}", quiet) as progress:
+        warnings.showwarning = lambda message, *_: note(f"warning: {message}", quiet)
         run = deployed.run(data, labels, backend=backend, progress=progress, **more)
     run.wall_s["load"] = max(loaded, 0.0)
     return run

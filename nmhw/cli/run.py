@@ -30,6 +30,8 @@ _CHIP_ONLY = {
     "output": "--output",
     "keep_spikes": "--keep-spikes",
     "threads": "--threads",
+    "chunk": "--chunk",
+    "resume": "--resume",
     "readout_on_host": "--readout-on-host",
     "timing": "--timing",
     "input_stage": "--input-stage",
@@ -38,6 +40,7 @@ _CHIP_ONLY = {
 _PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "metric", "continuous")
 _CHIP_PASSED_ON = (
     "pace", "costs", "keep_spikes", "threads", "readout_on_host", "compare_float", "timing",
+    "chunk", "resume",
 )  # fmt: skip
 
 
@@ -76,6 +79,11 @@ _CHIP_PASSED_ON = (
     "--keep-spikes", type=click.IntRange(0), default=10**8, metavar="N",
     help="Beyond N spikes keep only those of the outputs.  [default: 1e8]",
 )  # fmt: skip
+@click.option(
+    "--chunk", type=click.IntRange(1), metavar="N",
+    help="Samples per piece; results do not depend on it.  [default: by memory and time]",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run in -o DIR.")
 @thread_option
 @output_options
 def command(**options: Any) -> None:
@@ -107,6 +115,7 @@ def command(**options: Any) -> None:
         passed_on |= {"n_steps": None, "layout": "auto"}
     deployed = deploy_model(network, options, stage)
     passed_on |= {key: options[key] for key in _CHIP_PASSED_ON}
+    passed_on["checkpoint"] = options["output"]
     finish(run_with_progress(deployed, data, labels, options, started, **passed_on), options)
 
 

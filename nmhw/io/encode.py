@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import InputError, UsageError
-from nmhw.io.input_arrays import analog_array, streams_by_name
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
 from nmhw.values.rng import stream
@@ -21,7 +19,12 @@ ENCODERS = ("rate", "latency", "delta", "accumulate")
 
 
 def encode(
-    x: NDArray[Any], method: str, n_steps: int | None = None, seed: int = 0, threshold: float = 0.1
+    x: NDArray[Any],
+    method: str,
+    n_steps: int | None = None,
+    seed: int = 0,
+    threshold: float = 0.1,
+    first: int = 0,
 ) -> SpikeEvents:
     """Encode by name; see the function ``encode_<method>``.
 
@@ -30,6 +33,8 @@ def encode(
     x : (samples, ...) in [0, 1]; for ``delta`` (samples, steps, ...)
     n_steps : int
         Needed by all but ``delta``.
+    first : int
+        Number of the first sample, which chooses the random stream of ``rate``.
 
     Raises
     ------
@@ -45,55 +50,20 @@ def encode(
     if n_steps is None:
         raise UsageError(f"encoding by {method} needs a number of steps", hint="--steps T")
     if method == "rate":
-        return encode_rate(x, n_steps, seed)
+        return encode_rate(x, n_steps, seed, first)
     return encode_latency(x, n_steps) if method == "latency" else encode_accumulate(x, n_steps)
 
 
 def encode_inputs(
     network: Network, x: Any, method: str, n_steps: int | None = None, seed: int = 0
 ) -> dict[str, SpikeEvents]:
-    """Encode analog data for every input of a network; see ``encode``.
+    """Encode analog data for every input of a network; see ``encode`` and ``open_analog``."""
+    from nmhw.io.analog_source import open_analog
 
-    Parameters
-    ----------
-    x : array, tensor, DataLoader, InputFile, or dict of them by input name
-        (samples, ...) with trailing axes equal to the input's shape or its product; for ``delta``
-        (samples, steps, ...). When the input has twice as many elements as the data, ``delta``
-        sends upward steps to its first half and downward steps to its second, else upward steps
-        alone.
-
-    Raises
-    ------
-    InputError
-        For a wrong shape or values out of range.
-    UsageError
-        See ``encode``.
-    """
-    events = {}
-    for name, value in streams_by_name(network, x).items():
-        port = next(p for p in network.inputs if p.name == name)
-        array = analog_array(value, name)
-        lead = 2 if method == "delta" else 1
-        size = int(np.prod(array.shape[lead:]))
-        both = method == "delta" and 2 * size == port.size
-        if array.ndim <= lead or (size != port.size and not both):
-            axes = ("samples", "steps") if lead == 2 else ("samples",)
-            raise InputError(
-                f"{method} encoding takes ({', '.join(axes)}, ...)",
-                got=array.shape,
-                limit=(*axes, *port.shape),
-                where=name,
-            )
-        flat = array.reshape(*array.shape[:lead], size)
-        if method == "delta":
-            found = encode_delta(flat, off_channel=both)
-        else:
-            found = encode(flat, method, n_steps, seed)
-        events[name] = replace(found, shape=port.shape)
-    return events
+    return open_analog(network, x, method, n_steps, seed).take()
 
 
-def encode_rate(x: NDArray[Any], n_steps: int, seed: int = 0) -> SpikeEvents:
+def encode_rate(x: NDArray[Any], n_steps: int, seed: int = 0, first: int = 0) -> SpikeEvents:
     """Spike in every step with probability x (Bernoulli).
 
     Every sample has its own stream, so the spikes of sample k do not depend on the others.
@@ -104,12 +74,14 @@ def encode_rate(x: NDArray[Any], n_steps: int, seed: int = 0) -> SpikeEvents:
     n_steps : int
     seed : int
         Root seed.
+    first : int
+        Number of the first sample.
     """
-    values = _checked(x, n_steps)
+    values = check_analog(x, n_steps)
     flat = values.reshape(len(values), -1)
 
     def fire(sample: int) -> NDArray[np.bool_]:
-        draws = stream(seed, "encode.rate", sample).random((n_steps, flat.shape[1]))
+        draws = stream(seed, "encode.rate", first + sample).random((n_steps, flat.shape[1]))
         return draws < flat[sample]
 
     return _collect(fire, values.shape, n_steps)
@@ -120,7 +92,7 @@ def encode_latency(x: NDArray[Any], n_steps: int) -> SpikeEvents:
 
     Elements that are 0 never spike.
     """
-    values = _checked(x, n_steps)
+    values = check_analog(x, n_steps)
     flat = values.reshape(len(values), -1)
     sample, index = np.nonzero(flat)
     step = np.floor((1 - flat[sample, index]) * (n_steps - 1) + 0.5)
@@ -140,7 +112,7 @@ def encode_times(x: NDArray[Any], n_ticks: int | None = None) -> Floats:
     -------
     (samples, elements) float64
     """
-    values = _checked(x, 1)
+    values = check_analog(x, 1)
     flat = values.reshape(len(values), -1)
     times = np.where(flat > 0, 1.0 - flat, np.inf)
     return times if n_ticks is None else np.ceil(times * n_ticks - 1e-9) / n_ticks
@@ -163,7 +135,7 @@ def encode_accumulate(x: NDArray[Any], n_steps: int) -> SpikeEvents:
 
     After k steps exactly floor(k x) spikes have been sent.
     """
-    values = _checked(x, n_steps)
+    values = check_analog(x, n_steps)
     flat = values.reshape(len(values), -1)
     # k x is computed at once: adding 0.1 ten times would miss 1
     k = np.arange(n_steps + 1)[:, None]
@@ -221,7 +193,14 @@ def _finite(x: NDArray[Any]) -> Floats:
     return values
 
 
-def _checked(x: NDArray[Any], n_steps: int) -> Floats:
+def check_analog(x: NDArray[Any], n_steps: int) -> Floats:
+    """Return (samples, ...) float64 in [0, 1].
+
+    Raises
+    ------
+    InputError
+        For values out of range or not finite, and for arrays without samples.
+    """
     if n_steps < 1:
         raise UsageError("encoding needs at least one step", got=n_steps)
     values = _finite(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from nmhw.errors import InputError
 from nmhw.io.display import display
 from nmhw.io.input_data import EventList, InputFile, whole_numbers
+from nmhw.io.stored_array import MAPPED_BYTES, map_array
 
 Array = NDArray[Any]
 
@@ -124,7 +126,7 @@ def _kind(path: Path) -> str:
 
 def _load_npy(path: Path) -> Array:
     with path.open("rb") as stream:
-        return _read_array(stream, path.stat().st_size, _shown(path))
+        return _read_array(stream, path.stat().st_size, _shown(path), (path, 0))
 
 
 def load_npz(path: Path) -> dict[str, Array]:
@@ -133,7 +135,7 @@ def load_npz(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            total = sum(m.file_size for m in members)
+            total = sum(m.file_size for m in members if _place(path, m) is None)
             if total > _MAX_BYTES:
                 raise InputError(
                     "the arrays are too large", got=f"{total} bytes", limit=f"{_MAX_BYTES} bytes",
@@ -143,7 +145,9 @@ def load_npz(path: Path) -> dict[str, Array]:
                 name = member.filename.removesuffix(".npy")
                 with archive.open(member) as stream:
                     where = f"{_shown(path)}: {display(name)}"
-                    arrays[name] = _read_array(stream, member.file_size, where)
+                    arrays[name] = _read_array(
+                        stream, member.file_size, where, _place(path, member)
+                    )
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as failure:
         what = f"the .npz file is damaged ({display(failure, 120)})"
         raise InputError(what, where=_shown(path)) from failure
@@ -152,26 +156,50 @@ def load_npz(path: Path) -> dict[str, Array]:
     return arrays
 
 
-def _read_array(stream: IO[bytes], n_bytes: int, where: str) -> Array:
-    """Read one array after comparing what its header claims with what is there."""
+def _place(path: Path, member: zipfile.ZipInfo) -> tuple[Path, int] | None:
+    """Return file and offset of a large member that lies there as it is, else None."""
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size < MAPPED_BYTES:
+        return None
+    with path.open("rb") as stream:
+        stream.seek(member.header_offset)
+        head = stream.read(30)  # the local header's names may be longer than the directory's
+    if len(head) < 30:
+        return None
+    return path, member.header_offset + 30 + sum(struct.unpack("<HH", head[26:]))
+
+
+def _read_array(
+    stream: IO[bytes], n_bytes: int, where: str, place: tuple[Path, int] | None = None
+) -> Array:
+    """Read one array after comparing what its header claims with what is there.
+
+    Parameters
+    ----------
+    place : (file, offset), optional
+        Where the bytes lie unpacked: large arrays are mapped, and stay on disk.
+    """
     try:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0
         if version != (1, 0):
             read = np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
-        left = n_bytes - stream.tell()
+        shape, is_fortran, dtype = read(stream)
+        start = stream.tell()
+        left = n_bytes - start
         if dtype.hasobject:
             raise InputError(
                 "holds pickled Python objects, which are never opened", got=f"dtype {dtype}",
                 where=where, hint="save plain numbers", rule="input.pickle",
             )  # fmt: skip
         needed = math.prod(shape) * dtype.itemsize
-        if needed > left or needed > _MAX_BYTES:
+        is_mapped = place is not None and needed >= MAPPED_BYTES and dtype.kind in "biuf"
+        if needed > left or (needed > _MAX_BYTES and not is_mapped):
             raise InputError(
                 "the array is cut off or too large", got=f"{left} bytes", where=where,
                 limit=f"{needed} bytes for shape {shape} of {dtype}",
             )  # fmt: skip
+        if place is not None and is_mapped:
+            return map_array(place[0], place[1] + start, shape, dtype, is_fortran=is_fortran)
         stream.seek(0)
         array: Array = np.lib.format.read_array(stream, allow_pickle=False)
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, SyntaxError) as failure:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import InputError, UsageError
 from nmhw.io.input_data import EventList, InputFile, plain_array
-from nmhw.values.events import SpikeEvents, check_counts
+from nmhw.io.input_events import InputKind, refuse_non_finite
+from nmhw.io.input_source import HeldInputs
+from nmhw.io.stored_array import StoredArray
+from nmhw.values.events import SpikeEvents
 from nmhw.values.network import InputPort, Network
 
-InputKind = Literal["spikes", "counts", "graded", "current"]
 Array = NDArray[Any]
 
-KINDS: tuple[InputKind, ...] = ("spikes", "counts", "graded", "current")
-_ENCODE = "--encode rate|latency|delta|accumulate"
 _MAX_EXTENT = 2**31 - 1  # events hold int32
 LAYOUTS = ("auto", "NT", "TN")
 
@@ -55,6 +54,22 @@ def as_inputs(
     UsageError
         For an unknown layout.
     """
+    return open_inputs(network, x, layout, labels=labels, kinds=kinds, dt_s=dt_s).take()
+
+
+def open_inputs(
+    network: Network,
+    x: Any,
+    layout: str = "auto",
+    *,
+    labels: Any = None,
+    kinds: Sequence[InputKind] = ("spikes", "counts"),
+    dt_s: float | None = None,
+) -> HeldInputs:
+    """Return the inputs as ``as_inputs`` makes them, to be taken some samples at a time.
+
+    Names, shapes and layout are judged here; values when their samples are taken.
+    """
     if layout not in LAYOUTS:
         raise UsageError("no such layout", got=repr(layout), hint="auto, NT or TN")
     if dt_s is None and network.profile is not None:
@@ -64,36 +79,17 @@ def as_inputs(
     arrays: dict[str, Any] = {}
     for port in network.inputs:
         value = streams[port.name]
+        if not isinstance(value, SpikeEvents | EventList | StoredArray):
+            value = plain_array(value, port.name)
         if not isinstance(value, SpikeEvents | EventList):
-            array = plain_array(value, port.name)
-            value = _samples_and_steps(array, port, layout, n_labels)
+            value = _samples_and_steps(value, port, layout, n_labels)
         arrays[port.name] = value
     n_samples, n_steps = _extents(arrays, dt_s, n_labels)
-    events = {}
     for port in network.inputs:
         value = arrays[port.name]
         if isinstance(value, EventList):
-            value = value.to_events(port.shape, n_samples, n_steps, dt_s)
-        elif not isinstance(value, SpikeEvents):
-            value = _events_of_array(value, port)
-        _check(value, port, (n_samples, n_steps), kinds)
-        events[port.name] = value if value.shape == port.shape else replace(value, shape=port.shape)
-    return events
-
-
-def input_kind(events: SpikeEvents) -> InputKind:
-    """Return what the events are.
-
-    ``spikes``: at most one per neuron and step. ``counts``: several. ``graded``: whole numbers,
-    also negative, as a payload. ``current``: any other numbers (analog, direct coding).
-    """
-    if events.value is not None:
-        whole = bool((events.value == np.round(events.value)).all())
-        return "graded" if whole else "current"
-    repeated = (
-        (np.diff(events.index) == 0) & (np.diff(events.step) == 0) & (np.diff(events.sample) == 0)
-    )
-    return "counts" if repeated.any() else "spikes"
+            arrays[port.name] = value.to_events(port.shape, n_samples, n_steps, dt_s)
+    return HeldInputs(tuple(network.inputs), arrays, n_samples, n_steps, tuple(kinds))
 
 
 def labels_of(x: Any) -> Array | None:
@@ -113,15 +109,31 @@ def analog_array(x: Any, where: str = "input") -> NDArray[np.float64]:
     InputError
         For events, text, NaN and infinite values.
     """
+    array = np.asarray(analog_values(x, where)[:])
+    refuse_non_finite(array, where)
+    return array.astype(np.float64)
+
+
+def analog_values(x: Any, where: str = "input") -> Array | StoredArray:
+    """Return the values of an array, tensor, loader or file with one dense stream as they are.
+
+    Raises
+    ------
+    InputError
+        For events and for what holds no numbers.
+    """
     if isinstance(x, InputFile):
         x = _only_stream(x)
     if isinstance(x, SpikeEvents | EventList):
         raise InputError("events are spikes already, an encoder takes analog values", where=where)
     if _is_loader(x):
         x = _drain_loader(x)[0]
+    if isinstance(x, StoredArray):
+        return x
     array = plain_array(x, where)
-    _refuse_non_finite(array, where)
-    return array.astype(np.float64)
+    if array.ndim == 0:
+        raise InputError("one number is no input", where=where)
+    return array
 
 
 def streams_by_name(network: Network, x: Any, dt_s: float | None = None) -> dict[str, Any]:
@@ -188,7 +200,7 @@ def _drain_loader(loader: Any) -> tuple[Array, Array | None]:
     return np.concatenate(xs), np.concatenate(ys) if ys else None
 
 
-def _extra_axes(array: Array, shape: tuple[int, ...]) -> set[int]:
+def _extra_axes(array: Array | StoredArray, shape: tuple[int, ...]) -> set[int]:
     """Numbers of leading axes with which the trailing ones equal the shape or its product."""
     extra = set()
     for trailing in (shape, (int(np.prod(shape)),)):
@@ -198,7 +210,9 @@ def _extra_axes(array: Array, shape: tuple[int, ...]) -> set[int]:
     return extra
 
 
-def _samples_and_steps(array: Array, port: InputPort, layout: str, n_labels: int | None) -> Array:
+def _samples_and_steps(
+    array: Array | StoredArray, port: InputPort, layout: str, n_labels: int | None
+) -> Array | StoredArray:
     """Return a view (samples, steps, elements)."""
     extra = _extra_axes(array, port.shape)
     possible = extra & {1, 2}
@@ -221,7 +235,9 @@ def _samples_and_steps(array: Array, port: InputPort, layout: str, n_labels: int
     return pairs.swapaxes(0, 1) if _is_time_first(pairs, layout, n_labels, port) else pairs
 
 
-def _is_time_first(array: Array, layout: str, n_labels: int | None, port: InputPort) -> bool:
+def _is_time_first(
+    array: Array | StoredArray, layout: str, n_labels: int | None, port: InputPort
+) -> bool:
     if layout != "auto" or n_labels is None:
         return layout == "TN"
     fits = [array.shape[axis] == n_labels for axis in (0, 1)]
@@ -275,69 +291,3 @@ def _extents(
     if 0 in result or 0 in {n for pair in fixed.values() for n in pair}:
         raise InputError("the input holds no sample or no step", got=dict(fixed))
     return result[0], result[1]
-
-
-def _events_of_array(array: Array, port: InputPort) -> SpikeEvents:
-    _refuse_non_finite(array, port.name)
-    is_count = array.dtype.kind != "f" and array.min(initial=0) >= 0
-    if is_count or ((array >= 0).all() and (array == np.floor(array)).all()):
-        check_counts(array, port.name)
-        return SpikeEvents.from_dense(array, port.shape)
-    sample, step, index = np.nonzero(array)
-    value = array[sample, step, index].astype(np.float64)
-    return SpikeEvents.from_arrays(
-        sample, step, index, array.shape[0], array.shape[1], port.shape, value
-    )
-
-
-def _refuse_non_finite(array: Array, where: str) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        at = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(
-            "the input holds a value that is not finite", got=f"{array[at]} at {at}", where=where,
-            rule="input.finite",
-        )  # fmt: skip
-
-
-def _check(
-    events: SpikeEvents, port: InputPort, extent: tuple[int, int], kinds: Sequence[InputKind]
-) -> None:
-    if events.n_neurons != port.size:
-        raise InputError(
-            "the input has the wrong shape", got=events.shape, limit=port.shape, where=port.name
-        )
-    for name, column, size in (
-        ("sample", events.sample, extent[0]),
-        ("step", events.step, extent[1]),
-        ("index", events.index, port.size),
-    ):
-        if column.size and (column.min() < 0 or column.max() >= size):
-            bad = int(column.min() if column.min() < 0 else column.max())
-            raise InputError(
-                f"an event's {name} is out of range", got=bad, limit=f"0 to {size - 1}",
-                where=port.name, rule="input.range",
-            )  # fmt: skip
-    kind = input_kind(events)
-    if kind not in kinds:
-        _refuse_kind(events, kind, port, kinds)
-
-
-def _refuse_kind(
-    events: SpikeEvents, kind: InputKind, port: InputPort, kinds: Sequence[InputKind]
-) -> None:
-    example = ""
-    if events.value is not None:
-        odd = events.value != np.round(events.value) if kind == "current" else events.value < 0
-        k = int(np.flatnonzero(odd)[0]) if odd.any() else 0
-        at = (int(events.sample[k]), int(events.step[k]), int(events.index[k]))
-        example = f", e.g. {events.value[k]:.6g} at (sample, step, index) {at}"
-    names = {
-        "counts": "several spikes per step",
-        "graded": "graded or negative values",
-        "current": "analog values",
-    }
-    raise InputError(
-        f"the input holds {names.get(kind, kind)}", got=kind + example, limit=" or ".join(kinds),
-        where=port.name, rule="input.kind",
-        hint="at most one spike per neuron and step" if kind == "counts" else _ENCODE,
-    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,15 @@ import numpy as np
 
 from nmhw.errors import InputError
 from nmhw.io.display import display
-from nmhw.io.hdf5_dataset import DatasetEntry
+from nmhw.io.hdf5_dataset import DatasetEntry, Hdf5Limits
 from nmhw.io.hdf5_guard import GuardedFile, Tree, open_guarded
 from nmhw.io.input_data import EventList, InputFile
+from nmhw.io.stored_array import MAPPED_BYTES, StoredArray
+
+#: Of a file whose gridded data are read some samples at a time; ``_load`` judges all others.
+STREAM_LIMITS = Hdf5Limits(max_bytes=1 << 44, max_inflation=1100)
+#: Of what is loaded as a whole, and of one chunk of what is not.
+LOAD_LIMITS = Hdf5Limits()
 
 
 def read_nir_data(path: str | Path) -> InputFile:
@@ -28,7 +35,7 @@ def read_nir_data(path: str | Path) -> InputFile:
     """
     path = Path(path)
     shown = display(path.name)
-    with open_guarded(path) as file:
+    with open_guarded(path, STREAM_LIMITS) as file:
         nodes = file.tree.get("nodes")
         if not isinstance(nodes, dict) or not nodes:
             hint = "a file written with nir.write_data (a .nir model holds no data)"
@@ -40,18 +47,55 @@ def read_nir_data(path: str | Path) -> InputFile:
             fields = _observable(node, where)
             if "data" in fields:
                 entry = fields["data"]
-                streams[name] = file.load(entry)
-                steps[name] = _attribute(entry, "dt", where)
-                if streams[name].ndim != 3:
+                if len(entry.shape) != 3:
                     raise InputError(
-                        "gridded data is (samples, steps, neurons)", got=streams[name].shape,
-                        where=where,
-                    )  # fmt: skip
+                        "gridded data is (samples, steps, neurons)", got=entry.shape, where=where
+                    )
+                stored = _stored(path, entry, where)
+                streams[name] = _load(file, entry, where) if stored is None else stored
+                steps[name] = _attribute(entry, "dt", where)
             else:
                 streams[name] = _events(file, fields, where)
     if len(set(steps.values())) > 1:
         raise InputError("nodes have different steps", got=steps, where=shown)
     return InputFile(str(path), streams, dt_s=next(iter(steps.values()), None))
+
+
+def _stored(path: Path, entry: DatasetEntry, where: str) -> StoredArray | None:
+    """Return large data as rows of the file, None for what is small enough to be loaded."""
+    dataset = h5py.Dataset(entry.dataset)
+    if math.prod(entry.shape) * dataset.dtype.itemsize < MAPPED_BYTES:
+        return None
+    _check_size(math.prod(dataset.chunks or ()) * 8, None, where)
+
+    def read(rows: slice, columns: slice) -> Any:
+        with h5py.File(path, "r") as file:
+            return file[entry.path][rows, columns]
+
+    a, b, n = entry.shape
+    return StoredArray(read, (a, b, n), dataset.dtype)
+
+
+def _load(file: GuardedFile, entry: DatasetEntry, where: str) -> Any:
+    stored = int(entry.dataset.get_storage_size())
+    _check_size(math.prod(entry.shape) * 8, stored, where)
+    return file.load(entry)
+
+
+def _check_size(n_bytes: int, stored: int | None, where: str) -> None:
+    """Refuse what does not fit the memory, or inflates suspiciously."""
+    if n_bytes > LOAD_LIMITS.max_bytes:
+        raise InputError(
+            "the data are too large for memory", got=f"{n_bytes} bytes as float64",
+            limit=f"{LOAD_LIMITS.max_bytes} bytes", where=where, rule="hdf5.too-large",
+            hint="gridded data in chunks of a few samples",
+        )  # fmt: skip
+    allowed = LOAD_LIMITS.inflation_from_bytes
+    if stored is not None and n_bytes > max(allowed, LOAD_LIMITS.max_inflation * stored):
+        raise InputError(
+            "the data inflate suspiciously", got=f"{n_bytes} bytes in memory from {stored} on disk",
+            limit=f"{LOAD_LIMITS.max_inflation} times", where=where, rule="hdf5.bomb",
+        )  # fmt: skip
 
 
 def _observable(node: Tree | DatasetEntry, where: str) -> dict[str, DatasetEntry]:
@@ -75,8 +119,8 @@ def _observable(node: Tree | DatasetEntry, where: str) -> dict[str, DatasetEntry
 
 def _events(file: GuardedFile, fields: dict[str, DatasetEntry], where: str) -> EventList:
     """Rows are samples, padded with index -1 and time inf."""
-    idx, time = file.load(fields["idx"]), file.load(fields["time"])
-    value = file.load(fields["value"]) if "value" in fields else None
+    idx, time = _load(file, fields["idx"], where), _load(file, fields["time"], where)
+    value = _load(file, fields["value"], where) if "value" in fields else None
     if idx.ndim != 2 or time.shape != idx.shape or (value is not None and value.shape != idx.shape):
         raise InputError(
             "idx, time and value have one shape (samples, events)", got=(idx.shape, time.shape),

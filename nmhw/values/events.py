@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,23 @@ class SpikeEvents:
             n_steps,
             self.shape,
             value,
+        )
+
+    def samples(self, first: int, end: int) -> SpikeEvents:
+        """Return the events of samples [first, end), numbered from 0."""
+        if first == 0 and end == self.n_samples:
+            return self
+        sample = self.sample
+        here: slice | NDArray[np.bool_] = (sample >= first) & (sample < end)
+        if bool((sample[1:] >= sample[:-1]).all()):  # views, no copies
+            here = slice(*np.searchsorted(sample, (first, end)).tolist())
+        return replace(
+            self,
+            sample=sample[here] - np.int32(first),
+            step=self.step[here],
+            index=self.index[here],
+            value=None if self.value is None else self.value[here],
+            n_samples=end - first,
         )
 
     @staticmethod

@@ -40,9 +40,7 @@ def test_float_run_equals_torch_in_every_output_count(images, data_dir):
 
 
 def test_numba_and_reference_give_the_same_report(images):
-    from nmhw.api.runner import take_samples
-
-    few = {name: take_samples(events, 0, 12) for name, events in images.events.items()}
+    few = {name: events.samples(0, 12) for name, events in images.events.items()}
     deployment = deploy_demo("loihi1-nahuku")
     probes = ("lif1:v", "lif3:v:every=3")
     runs = [
