@@ -123,7 +123,10 @@ def check_probe_size(
     UsageError
         Where the probed values are larger than the memory.
     """
-    taken = {str(p): n_samples * -(-n_steps // p.every) * sizes[p.population] * 8 for p in probes}
+    taken = {
+        f"{p.population}:{p.variable}": n_samples * -(-n_steps // p.every) * sizes[p.population] * 8
+        for p in probes
+    }
     total = sum(taken.values())
     if total < _MUCH_BYTES:
         return
