@@ -8,8 +8,8 @@ import pytest
 
 from nmhw.errors import InputError, ProfileError, UsageError
 from nmhw.io.input_arrays import as_inputs, labels_of
-from nmhw.io.input_events import input_kind
 from nmhw.io.input_data import EventList, InputFile
+from nmhw.io.input_events import input_kind
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
 from nmhw.values.profile import Profile
