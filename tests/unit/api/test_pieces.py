@@ -167,7 +167,7 @@ def test_an_unfinished_run_is_neither_lost_nor_mixed(
         deployed.run(x[:10], **resume)
     other = x.copy()
     other[4, 0, 0] ^= 1
-    with pytest.raises(InputError, match="inputs changed.*samples 3 to 5"):
+    with pytest.raises(InputError, match=r"inputs changed.*samples 3 to 5"):
         deployed.run(other, **resume)
     late = x.copy()
     late[11, 0, 0] ^= 1  # samples that have not run yet may change
