@@ -32,6 +32,7 @@ _MODULE_OF_NAME = {
     "host_stage": "nmhw.api.input_stage",
     "learn": "nmhw.api.learning",
     "load": "nmhw.api.reading",
+    "load_events": "nmhw.api.events",
     "load_result": "nmhw.api.run",
     "map_network": "nmhw.api.deploying",
     "quantize": "nmhw.api.deploying",

@@ -40,6 +40,12 @@ def lava_vectors() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def event_writers() -> ModuleType:
+    """Writers of event files, byte by byte, for unit and live tests."""
+    return _load_script("event_writers")
+
+
+@pytest.fixture(scope="session")
 def spinnaker2_rule() -> ModuleType:
     """The SpiNNaker2 rule as a plain script."""
     return _load_script("spinnaker2_rule")

@@ -110,8 +110,9 @@ class Deployment:
 
         Parameters
         ----------
-        x : array, tensor, DataLoader, SpikeEvents, or dict of them by input name
+        x : array, tensor, DataLoader, SpikeEvents, EventInput, or dict of them by input name
             (samples, steps, ...) spikes, or with ``encode`` (samples, ...) values in [0, 1].
+            A DataLoader gives batches (x, y) or x; ``nmhw.load_events`` is read in pieces.
         labels : (samples,) classes, or (samples, outputs) targets, optional
         backend : "numba" | "reference" | "lava"
             "lava" runs in its own environment (``nmhw lava install``), on chips of the families

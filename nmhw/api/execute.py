@@ -21,6 +21,7 @@ from nmhw.api.inputs import (
     check_event_counts,
     prepare_inputs,
     sample_digests,
+    summarize_recordings,
 )
 from nmhw.api.judging import (
     check_goal,
@@ -98,6 +99,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts |= _readout_facts(plan, result, scales)
     facts |= summarize_timing(deployed.chip, options.timing, options.costs, result)
     facts |= summarize_cycles(deployed.chip, deployed.quantized, result, options.costs)
+    facts["event_recordings"] = summarize_recordings(x)
     facts["projections"] = _projection_rows(deployed, result)
     facts["spikes_per_neuron_sample"] = _mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)

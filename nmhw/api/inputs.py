@@ -16,6 +16,9 @@ from nmhw.io.input_arrays import labels_of, open_inputs
 from nmhw.io.input_data import plain_array
 from nmhw.io.input_events import KINDS
 from nmhw.io.input_source import InputSource
+from nmhw.io.loader import drain_loader, is_loader
+from nmhw.io.recordings.event_input import EventInput, describe, losses
+from nmhw.io.streamed_inputs import RecordedInputs, spool_loader
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
@@ -64,7 +67,7 @@ def prepare_inputs(
 
     Parameters
     ----------
-    x : array, tensor, DataLoader, SpikeEvents, file contents, or dict by input name
+    x : array, tensor, DataLoader, SpikeEvents, EventInput, file contents, or dict by input name
     labels : (samples,), optional
         Default: those that an input file carries.
     encode : "rate" | "latency" | "delta" | "accumulate", optional
@@ -83,7 +86,15 @@ def prepare_inputs(
     """
     check_seed(seed)
     taken = [kind for kind in KINDS if kind in kinds]
-    goal = labels if labels is not None else labels_of(x)
+    spooled = None
+    if is_loader(x):  # once: a loader may shuffle
+        if encode is None:
+            spooled, goal = spool_loader(network, x, layout, labels, taken)
+        else:
+            x, own = drain_loader(x)
+            goal = own if labels is None else labels
+    else:
+        goal = labels if labels is not None else labels_of(x)
     if goal is not None:
         goal = plain_array(goal, "labels")
         if goal.ndim == 0:
@@ -91,8 +102,12 @@ def prepare_inputs(
     if encode is None:
         if n_steps is not None:
             raise UsageError("steps are given only to make spikes", hint="--encode rate --steps T")
-        held = open_inputs(network, x, layout, labels=goal, kinds=taken)
-        return PreparedInputs(held, goal, _notes(network, x))
+        source: InputSource | None = spooled
+        if isinstance(x, EventInput) and len(network.inputs) == 1:
+            source = RecordedInputs(x, network.inputs[0], tuple(taken))
+        if source is None:
+            source = open_inputs(network, x, layout, labels=goal, kinds=taken)
+        return PreparedInputs(source, goal, input_notices(network, x))
     if n_steps is not None and not 1 <= n_steps <= _MAX_STEPS:
         raise UsageError("steps are out of range", got=n_steps, limit=f"1 to {_MAX_STEPS}")
     from nmhw.io.analog_source import open_analog
@@ -100,7 +115,19 @@ def prepare_inputs(
     analog = open_analog(network, x, encode, n_steps, seed)
     text = f"analog inputs were made spikes by {encode!r}, seed {seed}"
     notice = Notice("input.encoded", network.name, text, "assumption")
-    return PreparedInputs(analog, goal, (notice, *_notes(network, x)))
+    return PreparedInputs(analog, goal, (notice, *input_notices(network, x)))
+
+
+def summarize_recordings(x: Any) -> dict[str, Any] | None:
+    """Return how event recordings were binned and what became of every event; None without any."""
+    if not isinstance(x, EventInput):
+        return None
+    binning = x.binning
+    return {
+        **x.account.to_dict(), "dt_s": x.dt_s, "n_steps": x.n_steps, "bin": binning.text,
+        "polarity": binning.polarity if x.recordings[0].has_polarity else None,
+        "sensor": list(binning.sensor),
+    }  # fmt: skip
 
 
 def check_event_counts(events: Mapping[str, SpikeEvents], chip: ChipSpec) -> None:
@@ -150,6 +177,16 @@ def check_seed(seed: int) -> None:
     check_whole(seed, "a seed")
 
 
-def _notes(network: Network, x: Any) -> tuple[Notice, ...]:
+def input_notices(network: Network, x: Any) -> tuple[Notice, ...]:
+    """Return what is to be said about the data: a file's notes, how events were binned."""
+    if isinstance(x, EventInput):
+        said = [Notice("input.events", network.name, describe(x), "assumption")]
+        profile = network.profile
+        step_s = None if profile is None else profile.step_s
+        if step_s is not None and abs(x.dt_s / step_s - 1) > 1e-6:
+            text = f"a bin of {x.dt_s:.6g} s is one step of the network's dt = {step_s:.6g} s"
+            said.append(Notice("input.events-dt", network.name, text, hint="--bin-dt, or --dt"))
+        lost = (Notice("input.events-lost", network.name, t, "approximation") for t in losses(x))
+        return (*said, *lost)
     texts = getattr(x, "notes", ())
     return tuple(Notice("input.file", network.name, str(text), "assumption") for text in texts)

@@ -150,7 +150,7 @@ class Run(Execution):
 
     def to_dataframe(self) -> Any:
         """Return the layer table as a pandas DataFrame (needs pandas)."""
-        from nmhw.api.extras import import_extra
+        from nmhw.io.extras import import_extra
 
         pandas = import_extra("pandas", "pip install pandas")
         activity = {row["name"]: row for row in self.facts["activity"]}

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nmhw.cli.event_options import event_options
 from nmhw.cli.options import (
     input_options,
     mapping_options,
@@ -30,6 +31,7 @@ _RUN_ONLY = {
 @click.option("--chips", "names", required=True, metavar="A,B,...",
               help="Chip names or files; all = every packaged chip.")  # fmt: skip
 @partial(input_options, required=False)
+@event_options
 @meaning_options
 @mapping_options
 @click.option(
@@ -45,14 +47,16 @@ def command(**options: Any) -> None:
     Without --input the chips are checked: fits or why not, cores and utilization.
     """
     from nmhw.api.comparison import ALL_CHIPS, compare
-    from nmhw.cli.prepare import load_calibration, load_data, load_model
+    from nmhw.cli.prepare import load_calibration, load_data, load_model, steps_to_make
     from nmhw.report.compare_text import render_comparison
 
     is_run = options["input_path"] is not None
     if not is_run:
         refuse_options(_RUN_ONLY, "without --input", "--input FILE")
     network = load_model(options)
-    data, labels = load_data(options) if is_run else (None, None)
+    data, labels = load_data(options, network) if is_run else (None, None)
+    passed_on = {key: options[key] for key in _PASSED_ON}
+    passed_on["n_steps"] = steps_to_make(data, options)
     names = [name.strip() for name in options["names"].split(",") if name.strip()]
     rows = compare(
         network,
@@ -63,7 +67,7 @@ def command(**options: Any) -> None:
         allow=options["allow"],
         seed=options["seed"],
         progress=lambda name: note(f"{network.name} on {name} ...", options["quiet"]),
-        **{key: options[key] for key in _PASSED_ON},
+        **passed_on,
     )
     if options["as_json"]:
         emit_json(rows)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nmhw.cli.event_options import event_options
 from nmhw.cli.options import mapping_options, meaning_options, output_options
 from nmhw.cli.output import emit_json, emit_text, note
 
@@ -16,6 +17,7 @@ from nmhw.cli.output import emit_json, emit_text, note
 @click.option("-o", "--output", metavar="FILE", help="Write the mapping (HDF5) here.")
 @meaning_options
 @mapping_options
+@event_options
 @output_options
 def command(**options: Any) -> None:
     """Quantize and map MODEL; print layer and core tables.

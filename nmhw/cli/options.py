@@ -16,7 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _NOT_SET = ("name", "dt_s")
 
 
-def _apply(function: F, decorators: list[Callable[[Any], Any]]) -> F:
+def apply_options(function: F, decorators: list[Callable[[Any], Any]]) -> F:
+    """Apply click options so that help lists them in the order given."""
     decorated: Any = function
     for decorator in reversed(decorators):
         decorated = decorator(decorated)
@@ -27,7 +28,7 @@ def meaning_options(function: F) -> F:
     """Add --profile, --dt and --set."""
     name = "How the framework executes it: snntorch, norse, sinabs, lava..."
     field = "Override a field of the profile, e.g. reset=subtract. Repeatable."
-    return _apply(
+    return apply_options(
         function,
         [
             click.option("--profile", metavar="NAME", help=name),
@@ -42,7 +43,7 @@ def mapping_options(function: F) -> F:
     samples = "Input samples for state ranges and rates; not the evaluated ones."
     field = "Accept what the chip does instead of this field of the profile. Repeatable."
     seed = click.IntRange(0, 2**63 - 1)
-    return _apply(
+    return apply_options(
         function,
         [
             click.option("--calibration", metavar="FILE", help=samples),
@@ -58,16 +59,16 @@ def thread_option(function: F) -> F:
     """Add --threads."""
     text = "Threads of the simulator; results do not depend on it.  [default: one per processor]"
     option = click.option("--threads", type=click.IntRange(1), metavar="N", help=text)
-    return _apply(function, [option])
+    return apply_options(function, [option])
 
 
 def input_options(function: F, *, required: bool = True) -> F:
     """Add --input, --labels, --readout, --metric, --encode, --steps and --layout."""
-    return _apply(
+    return apply_options(
         function,
         [
             click.option("--input", "input_path", metavar="FILE", required=required,
-                         help="Spikes: .npy, .npz or NIRData (HDF5)."),
+                         help="Spikes: .npy, .npz, NIRData; event recordings (docs/events.md)."),
             click.option("--labels", "labels_path", metavar="FILE",
                          help="Class per sample, or targets (.npy, .npz)."),
             click.option("--readout", metavar="RULE",
@@ -78,7 +79,7 @@ def input_options(function: F, *, required: bool = True) -> F:
             click.option("--encode", metavar="CODE",
                          help="Make spikes of analog input: rate, latency, delta, accumulate."),
             click.option("--steps", "n_steps", type=click.IntRange(1), metavar="T",
-                         help="Steps for --encode."),
+                         help="Steps for --encode, or of every event recording."),
             click.option("--layout", default="auto", metavar="ORDER",
                          help="NT (samples first) or TN (time first).  [default: auto]"),
         ],
@@ -89,7 +90,7 @@ def price_options(function: F) -> F:
     """Add --pace and --costs."""
     table = "Cost table of the chip; none = unpriced.  [default: the chip's]"
     pace = "free, realtime or period=1ms.  [default: the chip's]"
-    return _apply(
+    return apply_options(
         function,
         [
             click.option("--pace", metavar="PACE", help=pace),
@@ -100,7 +101,7 @@ def price_options(function: F) -> F:
 
 def output_options(function: F) -> F:
     """Add --json and --quiet."""
-    return _apply(
+    return apply_options(
         function,
         [
             click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout."),

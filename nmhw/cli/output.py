@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int | None], None]
 
 
 def emit_json(data: Any) -> None:
@@ -30,10 +30,12 @@ def note(text: str, quiet: bool = False) -> None:
 
 
 @contextmanager
-def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress | None]:
-    """Yield a callable(samples done, samples) that moves a bar on stderr; None off a terminal.
+def progress_bar(
+    label: str, quiet: bool = False, unit: str = "samples"
+) -> Iterator[Progress | None]:
+    """Yield a callable(done, in all) that moves a bar on stderr; None off a terminal.
 
-    The bar shows samples, elapsed and remaining time.
+    The bar shows samples (or another unit), elapsed and remaining time.
     """
     if quiet or not sys.stderr.isatty():
         note(label + " ...", quiet)
@@ -53,7 +55,7 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress | None]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("samples"),
+        TextColumn(unit),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -62,7 +64,7 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress | None]:
 
         at = 0
 
-        def advance(done: int, total: int) -> None:
+        def advance(done: int, total: int | None) -> None:
             nonlocal task, at
             if done < at:  # from 0 again: the float run that the chip run is compared with
                 task = bar.add_task("running float, to compare", total=None)

@@ -13,6 +13,7 @@ from nmhw.api.input_stage import HostStage
 from nmhw.api.reading import chip as load_chip
 from nmhw.api.reading import load
 from nmhw.api.run import Run
+from nmhw.cli.event_options import read_data
 from nmhw.cli.options import parse_dt, parse_settings
 from nmhw.cli.output import emit_json, emit_text, note, progress_bar
 from nmhw.values.network import Network
@@ -29,12 +30,18 @@ def load_model(options: Options) -> Network:
     return load(options["model"], options["profile"], dt_s=parse_dt(options["dt"]), **settings)
 
 
-def load_data(options: Options) -> tuple[Any, Any]:
-    """Read --input and --labels; an .npz input may carry its own labels."""
-    from nmhw.io.event_file import read_events, read_labels
+def load_data(options: Options, network: Network) -> tuple[Any, Any]:
+    """Read --input and --labels; an input may carry its own labels."""
+    from nmhw.io.event_file import read_labels
 
     path = options["labels_path"]
-    return read_events(options["input_path"]), None if path is None else read_labels(path)
+    labels = None if path is None else read_labels(path)
+    return read_data(options["input_path"], network, options), labels
+
+
+def steps_to_make(data: Any, options: Options) -> int | None:
+    """Return --steps where an encoder needs it; those of recordings are made already."""
+    return None if hasattr(data, "recordings") else options["n_steps"]
 
 
 def deploy_model(
@@ -73,25 +80,23 @@ def load_calibration(
     if stage is not None:
         return stage_spikes(stage, options["calibration"], options)
     from nmhw.api.inputs import prepare_inputs
-    from nmhw.io.event_file import read_events
 
-    data = read_events(options["calibration"])
+    data = read_data(options["calibration"], network, options)
     return prepare_inputs(
         network,
         data,
         layout=options.get("layout", "auto"),
         encode=options.get("encode"),
-        n_steps=options.get("n_steps"),
+        n_steps=None if hasattr(data, "recordings") else options.get("n_steps"),
         seed=options["seed"],
     ).events
 
 
 def stage_spikes(stage: HostStage, path: str, options: Options) -> Any:
     """Read a file and let the host's first layer make spikes of it."""
-    from nmhw.io.event_file import read_events
-
-    data = read_events(path)
-    return stage.spikes(data, n_steps=options["n_steps"], layout=options["layout"])
+    data = read_data(path, stage.network, options)
+    n_steps = steps_to_make(data, options)
+    return stage.spikes(data, n_steps=n_steps, layout=options["layout"])
 
 
 def run_with_progress(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nmhw.cli.event_options import event_options
 from nmhw.cli.options import (
     input_options,
     mapping_options,
@@ -49,6 +50,7 @@ _CHIP_PASSED_ON = (
 @click.option("--chip", "chip_name", metavar="CHIP", help="Chip name or .toml file.")
 @click.option("--float", "float_only", is_flag=True, help="Run the float network, no chip.")
 @input_options
+@event_options
 @meaning_options
 @click.option("--mapping", "mapping_path", metavar="FILE", help="Use a mapping of 'nmhw map -o'.")
 @mapping_options
@@ -95,6 +97,7 @@ def command(**options: Any) -> None:
         load_data,
         load_model,
         run_with_progress,
+        steps_to_make,
     )
 
     if options["float_only"]:
@@ -104,8 +107,9 @@ def command(**options: Any) -> None:
     check_run_target(options)
     started = time.perf_counter()
     network = load_model(options)
-    data, labels = load_data(options)
+    data, labels = load_data(options, network)
     passed_on = {key: options[key] for key in _PASSED_ON}
+    passed_on["n_steps"] = steps_to_make(data, options)
     if options["float_only"]:
         _run_float(network, data, labels, passed_on, options)
         return

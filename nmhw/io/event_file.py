@@ -129,8 +129,11 @@ def _load_npy(path: Path) -> Array:
         return _read_array(stream, path.stat().st_size, _shown(path), (path, 0))
 
 
-def load_npz(path: Path) -> dict[str, Array]:
-    """Read every array of an ``.npz`` after comparing its claims with what is there."""
+def load_npz(path: Path, *, structured: bool = False) -> dict[str, Array]:
+    """Read every array of an ``.npz`` after comparing its claims with what is there.
+
+    ``structured`` also takes arrays whose fields are numbers.
+    """
     arrays = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -145,8 +148,9 @@ def load_npz(path: Path) -> dict[str, Array]:
                 name = member.filename.removesuffix(".npy")
                 with archive.open(member) as stream:
                     where = f"{_shown(path)}: {display(name)}"
+                    place = _place(path, member)
                     arrays[name] = _read_array(
-                        stream, member.file_size, where, _place(path, member)
+                        stream, member.file_size, where, place, structured
                     )
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as failure:
         what = f"the .npz file is damaged ({display(failure, 120)})"
@@ -169,7 +173,11 @@ def _place(path: Path, member: zipfile.ZipInfo) -> tuple[Path, int] | None:
 
 
 def _read_array(
-    stream: IO[bytes], n_bytes: int, where: str, place: tuple[Path, int] | None = None
+    stream: IO[bytes],
+    n_bytes: int,
+    where: str,
+    place: tuple[Path, int] | None = None,
+    structured: bool = False,
 ) -> Array:
     """Read one array after comparing what its header claims with what is there.
 
@@ -207,7 +215,9 @@ def _read_array(
             raise
         what = f"not a readable NumPy array ({display(failure, 120)})"
         raise InputError(what, where=where) from failure
-    if array.dtype.kind not in "biuf":
+    fields = [array.dtype[k] for k in array.dtype.names or ()] if structured else []
+    kinds = {field.kind for field in fields or [array.dtype]}
+    if not kinds <= set("biuf"):
         raise InputError("not an array of numbers", got=f"dtype {array.dtype}", where=where)
     return array
 

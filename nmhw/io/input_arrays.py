@@ -12,6 +12,8 @@ from nmhw.errors import InputError, UsageError
 from nmhw.io.input_data import EventList, InputFile, plain_array
 from nmhw.io.input_events import InputKind, refuse_non_finite
 from nmhw.io.input_source import HeldInputs
+from nmhw.io.loader import drain_loader, is_loader
+from nmhw.io.recordings.event_input import EventInput
 from nmhw.io.stored_array import StoredArray
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import InputPort, Network
@@ -35,7 +37,7 @@ def as_inputs(
 
     Parameters
     ----------
-    x : array, torch tensor, DataLoader, SpikeEvents, EventList, InputFile, or dict of them
+    x : array, torch tensor, DataLoader, SpikeEvents, EventList, EventInput, InputFile, or a dict
         Trailing axes equal the input's shape or its product; one more axis = steps (one sample),
         two = (samples, steps). Several inputs come as a dict by input name.
     layout : "auto" | "NT" | "TN"
@@ -79,6 +81,8 @@ def open_inputs(
     arrays: dict[str, Any] = {}
     for port in network.inputs:
         value = streams[port.name]
+        if isinstance(value, EventInput):
+            value = value.events()
         if not isinstance(value, SpikeEvents | EventList | StoredArray):
             value = plain_array(value, port.name)
         if not isinstance(value, SpikeEvents | EventList):
@@ -96,9 +100,9 @@ def labels_of(x: Any) -> Array | None:
     """Return the labels that a file or loader carries itself, if any."""
     if isinstance(x, InputFile):
         return x.labels
-    if _is_loader(x):
-        return _drain_loader(x)[1]
-    return None
+    if is_loader(x):
+        return drain_loader(x)[1]
+    return x.labels if isinstance(x, EventInput) else None
 
 
 def analog_array(x: Any, where: str = "input") -> NDArray[np.float64]:
@@ -124,10 +128,10 @@ def analog_values(x: Any, where: str = "input") -> Array | StoredArray:
     """
     if isinstance(x, InputFile):
         x = _only_stream(x)
-    if isinstance(x, SpikeEvents | EventList):
+    if isinstance(x, SpikeEvents | EventList | EventInput):
         raise InputError("events are spikes already, an encoder takes analog values", where=where)
-    if _is_loader(x):
-        x = _drain_loader(x)[0]
+    if is_loader(x):
+        x = drain_loader(x)[0]
     if isinstance(x, StoredArray):
         return x
     array = plain_array(x, where)
@@ -163,8 +167,8 @@ def streams_by_name(network: Network, x: Any, dt_s: float | None = None) -> dict
     if len(names) != 1:
         hint = "a dict by input name"
         raise InputError("the network has several inputs", got=", ".join(names), hint=hint)
-    if _is_loader(x):
-        x = _drain_loader(x)[0]
+    if is_loader(x):
+        x = drain_loader(x)[0]
     return {names[0]: x}
 
 
@@ -180,24 +184,6 @@ def _check_file_dt(x: InputFile, dt_s: float | None) -> None:
             "the file's step is not the network's", got=f"{x.dt_s:.6g} s", limit=f"{dt_s:.6g} s",
             where=x.path, hint=f"--dt {x.dt_s:.6g}, or data on the network's grid",
         )  # fmt: skip
-
-
-def _is_loader(x: Any) -> bool:
-    return hasattr(x, "dataset") and hasattr(x, "batch_size") and hasattr(x, "__iter__")
-
-
-def _drain_loader(loader: Any) -> tuple[Array, Array | None]:
-    """Return all batches (x, y) or x of a DataLoader, joined."""
-    xs, ys = [], []
-    for batch in loader:
-        pair = batch if isinstance(batch, list | tuple) else (batch,)
-        xs.append(plain_array(pair[0], "DataLoader"))
-        if len(pair) > 1:
-            ys.append(plain_array(pair[1], "DataLoader labels"))
-    if not xs or len({a.shape[1:] for a in xs}) != 1:
-        shapes = sorted({a.shape[1:] for a in xs})
-        raise InputError("the batches of a loader have one shape", got=shapes, where="DataLoader")
-    return np.concatenate(xs), np.concatenate(ys) if ys else None
 
 
 def _extra_axes(array: Array | StoredArray, shape: tuple[int, ...]) -> set[int]:

@@ -16,6 +16,7 @@ InputKind = Literal["spikes", "counts", "graded", "current"]
 Array = NDArray[Any]
 
 KINDS: tuple[InputKind, ...] = ("spikes", "counts", "graded", "current")
+_ONE_SPIKE = "at most one spike per neuron and step (event files: --bin binary)"
 _ENCODE = "--encode rate|latency|delta|accumulate"
 
 
@@ -127,5 +128,5 @@ def _refuse_kind(
     raise InputError(
         f"the input holds {names.get(kind, kind)}", got=kind + example, limit=" or ".join(kinds),
         where=port.name, rule="input.kind",
-        hint="at most one spike per neuron and step" if kind == "counts" else _ENCODE,
+        hint=_ONE_SPIKE if kind == "counts" else _ENCODE,
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Event recordings: cameras, silicon cochleas and spike cameras, read in chunks and binned."""
