@@ -32,13 +32,12 @@ class DeployedWorkload:
     quantized: QuantizedNetwork
     program: Program
 
-    def simulate(self, *, count_active: bool = True) -> EngineOutput:
+    def simulate(self) -> EngineOutput:
         """Run the engine as the product does: spikes as events, totals per neuron."""
         return run_program(
             self.program,
             self.workload.inputs,
             n_steps=self.workload.n_steps + self.quantized.drain_steps,
-            count_active=count_active,
         )
 
     def deployment(self) -> Deployment:

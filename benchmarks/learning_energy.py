@@ -95,9 +95,7 @@ def settings_of(training: Training, form: Found) -> Any:
     )  # fmt: skip
 
 
-def run(
-    training: Training, seeds: list[int], form: Found, folder: Path, limits: Any
-) -> Found:
+def run(training: Training, seeds: list[int], form: Found, folder: Path, limits: Any) -> Found:
     """Train every seed; return accuracy and unit actions, from the file where it is done."""
     path = folder / f"{training.name}.json"
     if path.exists():

@@ -115,9 +115,11 @@ def _ratio_table(study: Found, rule: str, code: str, scope: str) -> Iterator[str
 
 
 def _cell(ratio: Found) -> str:
-    return f"{ratio['value']:.0f} ({ratio['low']:.0f}-{ratio['high']:.0f})" if (
-        ratio["value"] >= 9.95
-    ) else f"{ratio['value']:.1f} ({ratio['low']:.1f}-{ratio['high']:.1f})"
+    return (
+        f"{ratio['value']:.0f} ({ratio['low']:.0f}-{ratio['high']:.0f})"
+        if (ratio["value"] >= 9.95)
+        else f"{ratio['value']:.1f} ({ratio['low']:.1f}-{ratio['high']:.1f})"
+    )
 
 
 def _goal_table(study: Found, goal: float) -> Iterator[str]:
@@ -160,8 +162,12 @@ def _plot_ratios(study: Found, path: Path) -> None:
     figure, axes = new_axes(8.0, 4.4)
     styles = {"stbp-dense": "-", "stbp-gated": "--", "stbp-gated-once": "-.", "stbp-band": ":"}
     cost = "horowitz-32bit"
-    pairs = {("std-ed", "latency"): "std-ed, STBP latency", ("std-ed", "rate"): "std-ed, STBP rate",
-             ("mpd-ed", "latency"): "mpd-ed, latency", ("mpd-ed", "rate"): "mpd-ed, rate"}
+    pairs = {
+        ("std-ed", "latency"): "std-ed, STBP latency",
+        ("std-ed", "rate"): "std-ed, STBP rate",
+        ("mpd-ed", "latency"): "mpd-ed, latency",
+        ("mpd-ed", "rate"): "mpd-ed, rate",
+    }
     for ((rule, code), label), color in zip(pairs.items(), COLORS, strict=False):
         for baseline, style in styles.items():
             rows = _select(study, rule=rule, code=code, scope=SCOPE, baseline=baseline,
@@ -176,9 +182,13 @@ def _plot_ratios(study: Found, path: Path) -> None:
     for baseline, style in styles.items():
         axes.plot([], [], style, color="#555555", label=baseline)
     axes.axhline(30.0, color="#888888", lw=0.8)
-    axes.set(xscale="log", yscale="log", xlabel="steps T of STBP (and of the rule)",
-             ylabel="STBP / rule, energy, learning only",
-             title=f"digits 64-128-10, {cost}, weights written once per sample")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="steps T of STBP (and of the rule)",
+        ylabel="STBP / rule, energy, learning only",
+        title=f"digits 64-128-10, {cost}, weights written once per sample",
+    )
     axes.set_xticks(study["steps"], [str(t) for t in study["steps"]])
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -199,10 +209,14 @@ def _plot_accuracy(study: Found, path: Path) -> None:
         x, y = [p[0] for p in points], [100 * float(np.mean(p[1])) for p in points]
         label = f"{rule} {code}" + ("" if kind == "event" else f", {kind}")
         axes.plot(x, y, "o-", ms=4, color=color, label=label)
-        for (energy, accuracy, n_steps) in points:
+        for energy, accuracy, n_steps in points:
             axes.annotate(str(n_steps), (energy, 100 * float(np.mean(accuracy))), fontsize=6,
                           textcoords="offset points", xytext=(3, 3))  # fmt: skip
-    axes.set(xscale="log", xlabel=f"energy of one training, whole training, {cost} (J)",
-             ylabel="test accuracy (%)", title="digits 64-128-10; numbers: T")
+    axes.set(
+        xscale="log",
+        xlabel=f"energy of one training, whole training, {cost} (J)",
+        ylabel="test accuracy (%)",
+        title="digits 64-128-10; numbers: T",
+    )
     axes.legend(frameon=False, fontsize=7)
     save_figure(figure, path)

@@ -24,8 +24,8 @@ QUICK_RACED = RACED[:1]
 CALLED = ("W1@5@1", "W2@1", "W3@4096@5")
 QUICK_CALLED = CALLED[:1]
 
-HEAD = """Overheads, as multiples of the bare engine (spikes as events, no count of active neurons)
-or in milliseconds of one call with one silent sample of one step:"""
+HEAD = """Overheads, as multiples of the bare engine (spikes as events, active updates counted) or in
+milliseconds of one call with one silent sample of one step:"""
 
 
 def measure(race: Race, n_runs: int, *, is_quick: bool) -> Iterator[Row]:
@@ -55,6 +55,7 @@ def counters_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Ro
             deployed.chip,
             run_inputs,
             per_step=per_step,
+            threads=1,
             program=deployed.program,
             fan_out=fan_out,
         )
@@ -62,8 +63,7 @@ def counters_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Ro
     count(True)
     seconds = race(
         {
-            "bare": lambda: deployed.simulate(count_active=False),
-            "active": lambda: deployed.simulate(count_active=True),
+            "bare": deployed.simulate,
             "totals": lambda: count(False),
             "per_step": lambda: count(True),
             "fan_out": lambda: build_fan_out(deployed.quantized, place.mapping),
@@ -75,7 +75,6 @@ def counters_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Ro
         "on": deployed.workload.name,
         "threads": 1,
         "n_cores": len(place.mapping.cores),
-        "active": seconds["active"] / seconds["bare"],
         "totals": seconds["totals"] / seconds["bare"],
         "per_step": seconds["per_step"] / seconds["bare"],
         "fan_out_ms": seconds["fan_out"] * 1e3,
@@ -87,8 +86,10 @@ def report_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
     place = deployed.deployment()
     seconds = race(
         {
-            "bare": lambda: deployed.simulate(count_active=False),
-            "report": lambda: place.run(deployed.workload.inputs, compare_float=False).report(),
+            "bare": deployed.simulate,
+            "report": lambda: place.run(
+                deployed.workload.inputs, compare_float=False, threads=1
+            ).report(),
         },
         n_runs,
     )
@@ -134,7 +135,7 @@ def render(row: Row) -> str:
     kind, on = row["workload"], row["on"]
     if kind == "counters_overhead":
         text = (
-            f"active {row['active']:.2f}x, totals per core {row['totals']:.2f}x, "
+            f"totals per core {row['totals']:.2f}x, "
             f"per step {row['per_step']:.2f}x, "
             f"tables {row['fan_out_ms']:.1f} ms"
         )

@@ -90,7 +90,8 @@ def run_chip(
         keep_spikes=keep_spikes,
         continuous=continuous,
         progress=progress,
-        core_columns=None if step_counter is None else fan_out.homes,
+        core_columns=fan_out.homes,
+        core_steps=step_counter is not None,
         on_chunk=None if step_counter is None else step_counter.add,
     )
     return collect_result(

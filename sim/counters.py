@@ -46,7 +46,7 @@ def count_events(
     Parameters
     ----------
     output : EngineOutput
-        Run with ``count_active``.
+        Run with ``core_columns=fan_out.homes``.
     inputs : mapping of input name to SpikeEvents
     n_steps : int
         Simulated steps per sample, drain included.
@@ -146,11 +146,11 @@ def _count_neurons(
     for population in quantized.populations:
         home, of_each = fan_out.homes[population.name], population.n_compartments
         totals["neuron.visit"] += of_each * np.bincount(home, minlength=n_cores) * n_rows
-        for kind, values in (
-            ("neuron.active", of_each * output.active_updates[population.name]),
-            ("neuron.spike", output.spike_totals[population.name]),
-        ):
-            np.add.at(totals[kind], home, values)
+        active = output.active_updates[population.name]
+        totals["neuron.active"][: active.size] += of_each * active
+        totals["neuron.spike"] += fan_out.at_home(
+            population.name, output.spike_totals[population.name]
+        )
     totals["neuron.idle"] = totals["neuron.visit"] - totals["neuron.active"]
     return totals
 

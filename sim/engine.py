@@ -16,6 +16,7 @@ from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
 from nmhw.sim.parameters import WIDE_FORMS
 from nmhw.sim.program import ALIGNMENT, Program
+from nmhw.sim.runs import Runs, plan_runs
 from nmhw.sim.spare import borrow_workspace, return_workspace
 from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace
 from nmhw.values.arithmetic import CellState
@@ -46,8 +47,8 @@ def run_program(
     keep_spikes: int = 10**8,
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    count_active: bool = True,
     core_columns: Mapping[str, Ints] | None = None,
+    core_steps: bool = False,
     on_chunk: Callable[[EventChunk], None] | None = None,
     first_sample: int = 0,
 ) -> EngineOutput:
@@ -64,10 +65,10 @@ def run_program(
     continuous : bool
         Keep states and spikes in flight from one sample to the next.
     progress : callable(rows done, rows in all), optional
-    count_active : bool
-        Count neuron updates with state, input or bias.
     core_columns : mapping of population to (n,) int64, optional
-        Column of every neuron's core: counts active updates per row and column.
+        Column of every neuron's core: active updates are counted by column (default: one).
+    core_steps : bool
+        Count them also per row.
     on_chunk : callable, optional
         Gets all spikes in order, also those that are not kept.
     first_sample : int
@@ -84,13 +85,11 @@ def run_program(
     size = RunSize(table.n_samples, n_steps, continuous)
     shape: dict[str, Any] = {"multiplicity": table.multiplicity, "probes": probes}
     space = borrow_workspace(program, size, **shape)
-    core_table = _core_table(space, core_columns)
-    space.control[f.C_COUNT_ACTIVE] = count_active or core_columns is not None
-    space.control[f.C_CORE_STEPS] = core_columns is not None
+    runs = plan_runs(space, core_columns, per_step=core_steps)
+    space.control[f.C_CORE_STEPS] = core_steps
     recorder = _Recorder(program, keep_spikes, on_chunk, first_sample)
-    _run_rows(space, table, core_table, recorder, progress)
-    core_active = core_table[1] if core_columns is not None else None
-    output = _collect(space, inputs, recorder, probes, core_active)
+    _run_rows(space, table, runs, recorder, progress)
+    output = _collect(space, inputs, recorder, probes, runs)
     return_workspace(space, **shape)
     return output
 
@@ -149,7 +148,7 @@ class _Recorder:
 def _run_rows(
     space: Workspace,
     table: InputTable,
-    core_table: tuple[tuple[Ints, NDArray[np.uint64], Ints], NDArray[np.int32]],
+    runs: Runs,
     recorder: _Recorder,
     progress: Callable[[int, int], None] | None,
 ) -> None:
@@ -157,6 +156,7 @@ def _run_rows(
     pools = space.program.pools
     weights = tuple(pools[name] for name in WEIGHT_POOLS)
     rows = (*(pools[name] for name in INDEX_POOLS), space.expanded)
+    outs = (space.flags, runs.active, runs.totals)
     control, n_rows = space.control, space.size.n_rows
     control[f.C_KEEP] = 1
     chunk = FIRST_CHUNK
@@ -166,9 +166,9 @@ def _run_rows(
         started = time.perf_counter()
         run_steps(
             control, space.calls, space.pops, space.projections, space.ports, weights, rows,
-            space.params, space.states, space.starts, space.rests, space.accs, space.outs,
+            space.params, space.states, space.starts, space.rests, space.accs, outs,
             space.rings, (table.events, table.pointers), space.events, space.counts, space.totals,
-            space.late, *core_table, space.saturations, space.probes, space.order,
+            space.late, runs.table, runs.core_active, space.saturations, space.probes, space.order,
             space.probe_int, space.probe_float,
         )  # fmt: skip
         elapsed = time.perf_counter() - started
@@ -200,37 +200,12 @@ def _export(space: Workspace, first_row: int, end_row: int) -> dict[str, EventAr
     return events
 
 
-def _core_table(
-    space: Workspace, columns: Mapping[str, Ints] | None
-) -> tuple[tuple[Ints, NDArray[np.uint64], Ints], NDArray[np.int32]]:
-    """Return (64-neuron block, column), bit mask and pointers per population; and zero counts."""
-    program = space.program
-    pointers = np.zeros(len(program.populations) + 1, np.int64)
-    blocks, masks = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.uint64)]
-    if columns is None:
-        return (blocks[0], masks[0], pointers), np.zeros((1, 1), np.int32)
-    n_columns = 1 + max((int(c.max(initial=0)) for c in columns.values()), default=0)
-    for k, name in enumerate(program.populations):
-        order = program.orders[name]
-        column = columns[name] if order is None else columns[name][order]
-        place = np.arange(column.size, dtype=np.int64)
-        pairs, pair = np.unique(place // 64 * n_columns + column, return_inverse=True)
-        mask = np.zeros(pairs.size, np.uint64)
-        np.bitwise_or.at(mask, pair.ravel(), np.uint64(1) << (place % 64).astype(np.uint64))
-        of_each = program.quantized.population(name).n_compartments  # each one counts
-        blocks += [np.stack(np.divmod(pairs, n_columns), axis=1)] * of_each
-        masks += [mask] * of_each
-        pointers[k + 1] = pointers[k] + of_each * pairs.size
-    counts = np.zeros((space.size.n_rows, n_columns), np.int32)
-    return (np.concatenate(blocks), np.concatenate(masks), pointers), counts
-
-
 def _collect(
     space: Workspace,
     inputs: Mapping[str, SpikeEvents],
     recorder: _Recorder,
     probes: Sequence[Probe],
-    core_active: NDArray[np.int32] | None,
+    runs: Runs,
 ) -> EngineOutput:
     program, size = space.program, space.size
     shapes = program.quantized.shapes()
@@ -241,7 +216,7 @@ def _collect(
         order = program.orders[name]
         here = space.slice_of(k)
         totals[name] = _to_author(space.totals[here], order)
-        active[name] = _to_author(space.outs[3][here], order)
+        active[name] = runs.by_column(space.pops[k])
         d, at = int(space.pops[k, f.P_LATE_STEPS]), int(space.pops[k, f.P_LATE])
         n = int(space.pops[k, f.P_SIZE])
         late[name] = _to_author(space.late[at : at + d * n].reshape(d, n), order)
@@ -259,7 +234,7 @@ def _collect(
         step_counts={n: counts[:, :, k] for k, n in enumerate(program.populations)},
         active_updates=active,
         saturations={n: int(space.saturations[k]) for k, n in enumerate(program.populations)},
-        core_active=core_active,
+        core_active=runs.core_active if space.control[f.C_CORE_STEPS] else None,
     )
 
 

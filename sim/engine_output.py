@@ -49,8 +49,8 @@ class EngineOutput:
         Row k: spikes emitted k steps before the end of a sample (of a continuous run), whose
         delivery over a delay above k fell behind the end (d = longest outgoing delay).
     step_counts : population -> (n_samples, n_steps) int32 spikes
-    active_updates : population -> (n,) int64
-        Steps in which the neuron had state, input or bias (zeros unless counted).
+    active_updates : population -> (n_columns,) int64
+        Updates of neurons that had state, input or bias, by the column of their core.
     saturations : population -> int
     core_active : (n_samples * n_steps, n_columns) int32 or None
     """

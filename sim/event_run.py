@@ -132,7 +132,7 @@ def run_event_chip(
     first = next(iter(inputs.values()))
     size = (first.n_samples, first.n_steps)
     spikes, layers = _by_population(program, trace, size)
-    output = _as_engine_output(program, trace, spikes)
+    output = _as_engine_output(program, trace, spikes, fan_out)
     counters = count_events(
         quantized, fan_out, chip, output, inputs, n_steps=size[1], is_stepless=True
     )
@@ -252,7 +252,10 @@ def _by_population(
 
 
 def _as_engine_output(
-    program: EventProgram, trace: EventTrace, spikes: Mapping[str, SpikeEvents]
+    program: EventProgram,
+    trace: EventTrace,
+    spikes: Mapping[str, SpikeEvents],
+    fan_out: FanOut,
 ) -> EngineOutput:
     populations = program.quantized.populations
     slices = {p.name: slice(program.first[p.name], program.first[p.name] + p.size)
@@ -271,7 +274,9 @@ def _as_engine_output(
             .astype(np.int32)
             for n, e in spikes.items()
         },
-        "active_updates": {n: trace.updates[here] for n, here in slices.items()},
+        "active_updates": {
+            n: fan_out.at_home(n, trace.updates[here]) for n, here in slices.items()
+        },
         "saturations": {n: int(trace.saturations[here].sum()) for n, here in slices.items()},
     }
     return EngineOutput(spikes=spikes, dropped=(), probes={}, states={}, core_active=None, **fields)

@@ -121,6 +121,12 @@ class FanOut:
     packets: Mapping[str, tuple[tuple[int, FanTable], ...]]
     kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    def at_home(self, population: str, counts: Ints) -> Ints:
+        """Return (n_cores,) sums of counts per neuron over the cores they are on."""
+        sums = np.zeros(self.cores.size, np.int64)
+        np.add.at(sums, self.homes[population], counts)
+        return sums
+
 
 def build_fan_out(quantized: QuantizedNetwork, mapping: CoreMapping) -> FanOut:
     """Build the tables of a mapped network.

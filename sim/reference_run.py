@@ -112,6 +112,7 @@ def _as_engine_output(
     for p in quantized.populations:
         active = reference.is_active[p.name].T.astype(np.int32) * np.int32(p.n_compartments)
         np.add.at(core_active.T, fan_out.homes[p.name], active)
+    by_core = {n: fan_out.at_home(n, a) for n, a in reference.active_updates.items()}
     events = {name: reference.spikes[name] for name in names}
     return EngineOutput(
         spikes=reference.spikes,
@@ -127,7 +128,7 @@ def _as_engine_output(
             for n, e in events.items()
         },
         step_counts={n: e.dense().sum(axis=2).astype(np.int32) for n, e in events.items()},
-        active_updates=reference.active_updates,
+        active_updates=by_core,
         saturations=reference.saturations,
         core_active=core_active,
     )

@@ -38,7 +38,7 @@ def borrow_workspace(
         return allocate(program, size, multiplicity=multiplicity, probes=probes)
     found: Workspace = space
     found.control[f.C_ROW] = found.control[f.C_EVENTS] = 0
-    for array in (found.totals, found.late, found.saturations, found.outs[3]):
+    for array in (found.totals, found.late, found.saturations):
         array[:] = 0
     return found
 

@@ -155,9 +155,7 @@ def _bounded(figure: Figure, bound: Bound) -> float:
     return (figure.value or 0.0) if limit is None else limit
 
 
-def _free_steps(
-    work: Floats | None, sync_s: float | None, sync: SyncSpec | None
-) -> Floats | None:
+def _free_steps(work: Floats | None, sync_s: float | None, sync: SyncSpec | None) -> Floats | None:
     """Return what each step takes when nothing holds it back; None without a basis."""
     if sync is None or sync_s is None:
         return None

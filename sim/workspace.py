@@ -73,7 +73,7 @@ class Workspace:
     starts: tuple[NDArray[Any], ...]
     rests: tuple[NDArray[np.int32], NDArray[np.int32]]
     accs: tuple[NDArray[Any], ...]
-    outs: tuple[NDArray[Any], ...]
+    flags: NDArray[np.uint8]
     rings: tuple[NDArray[np.uint32], Ints]
     expanded: NDArray[np.uint32]
     events: NDArray[np.uint32]
@@ -138,7 +138,6 @@ def allocate(
     rests = (np.zeros(n_total, np.int32), np.zeros(n_total, np.int32))
     _fill_rests(populations, program, pops, rests[1])
     flags = aligned_zeros(max(n_total, ALIGNMENT), np.uint8)
-    marks = aligned_zeros(max(n_total, 8), np.uint8)
     accs = (
         aligned_zeros(widths[0], np.int16),
         aligned_zeros(widths[1], np.int32),
@@ -164,7 +163,7 @@ def allocate(
         starts=starts,
         rests=rests,
         accs=accs,
-        outs=(flags, marks, aligned_zeros(n_total, np.uint8), aligned_zeros(n_total, np.int64)),
+        flags=flags,
         rings=(ring, ring_counts),
         expanded=np.zeros(_most_pooled(program, pops, multiplicity, most), np.uint32),
         events=np.zeros(_buffer_size(control, size), np.uint32),

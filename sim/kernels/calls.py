@@ -44,23 +44,15 @@ I32_ROWS, I64_ROWS, F32_ROWS = (_array(t, 2) for t in (types.int32, types.int64,
 
 
 def _update_int(acc: Any) -> Signature:
-    return types.int32(I64, I64, acc, I32, I32, I32_ROWS, BYTES)
+    return types.int32(I64, TABLE, acc, I32, I32, I32_ROWS, BYTES, BYTES, I32)
 
 
 def _update_float(acc: Any) -> Signature:
-    return types.int32(I64, I64, acc, F32, F32, F32_ROWS, BYTES)
-
-
-def _mark_int(acc: Any) -> Signature:
-    return types.int32(I64, I64, acc, I32, I32, BYTES, BYTES, BYTES)
-
-
-def _mark_float(acc: Any) -> Signature:
-    return types.int32(I64, I64, acc, F32, F32, F32_ROWS, BYTES, BYTES)
+    return types.int32(I64, TABLE, acc, F32, F32, F32_ROWS, BYTES, I32)
 
 
 def _update_wide(params: Any, state: Any) -> Signature:
-    head = (I64, params, I64, state, state, I32, I32, BYTES, BYTES, U32)
+    head = (I64, params, I64, state, state, I32, I32, TABLE, I32, U32)
     return types.UniTuple(LONG, 2)(*head, LONG)
 
 
@@ -119,8 +111,6 @@ def _caller(form: Signature) -> Any:
 
 call_update16, call_update32 = _caller(_update_int(I16)), _caller(_update_int(I32))
 call_float16, call_float32 = _caller(_update_float(I16)), _caller(_update_float(I32))
-call_mark16, call_mark32 = _caller(_mark_int(I16)), _caller(_mark_int(I32))
-call_mark_float16, call_mark_float32 = _caller(_mark_float(I16)), _caller(_mark_float(I32))
 call_general, call_float = _caller(UPDATE_WIDE), _caller(UPDATE_WIDE_FLOAT)
 call_fold16, call_fold32 = _caller(_fold(I16, I64)), _caller(_fold(I32, I64))
 call_fold16_narrow, call_fold32_narrow = _caller(_fold(I16, I32)), _caller(_fold(I32, I32))
@@ -159,8 +149,6 @@ def _forms() -> dict[int, tuple[Any, Signature]]:
             forms[f.CALL_UPDATE + 2 * code + is_16] = (update, _update_int(acc))
         slot = f.CALL_UPDATE + 2 * f.UPDATE_FLOAT_ROWS + is_16
         forms[slot] = (float_rows.update_float_rows, _update_float(acc))
-        forms[f.CALL_MARK + is_16] = (neurons.mark_active, _mark_int(acc))
-        forms[f.CALL_MARK_FLOAT + is_16] = (float_rows.mark_active_float, _mark_float(acc))
         forms[f.CALL_FOLD + is_16] = (synapses.fold, _fold(acc, I64))
         forms[f.CALL_FOLD_NARROW + is_16] = (synapses.fold, _fold(acc, I32))
     return forms
@@ -213,7 +201,5 @@ def needed_slots(
                 slots.update(f.CALL_FOLD + is_16 for is_16 in widths)
             continue
         slots.add(f.CALL_UPDATE + 2 * kind + widths[0])
-        mark = f.CALL_MARK_FLOAT if kind == f.UPDATE_FLOAT_ROWS else f.CALL_MARK
-        slots.add(mark + widths[0])
         slots.update(f.CALL_FOLD_NARROW + is_16 for is_16 in widths[1:])
     return slots

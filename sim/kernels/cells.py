@@ -36,6 +36,8 @@ from nmhw.sim.kernels.fields import (
     OVERFLOW_WRAP,
     P_BASE,
     P_DECAY_BITS,
+    P_END_RUN,
+    P_FIRST_RUN,
     P_FLOOR,
     P_HAS_CURRENT,
     P_HAS_V_MIN,
@@ -44,7 +46,6 @@ from nmhw.sim.kernels.fields import (
     P_RESET,
     P_RESET_DELAY,
     P_SHIFT,
-    P_SIZE,
     P_STATE,
     P_STRICT,
     P_SUM_BITS,
@@ -57,6 +58,8 @@ from nmhw.sim.kernels.fields import (
     RESET_SUBTRACT,
     RESET_VALUE,
     RESET_ZERO,
+    RUN_LENGTH,
+    RUN_NEURON,
 )
 
 
@@ -165,7 +168,7 @@ def write_spikes(index, n, ring, at):
 
 def _close_over_update_general(stamp: str) -> Any:
     def update_general(
-        pop, params, x64, u64, v64, resting, rest_steps, marks, counts, ring, ring_at
+        pop, params, x64, u64, v64, resting, rest_steps, runs, active_in, ring, ring_at
     ):
         """Update one population from its summed input ``x64``; return (spikes, saturations)."""
         _ = stamp  # part of the cache key
@@ -183,54 +186,57 @@ def _close_over_update_general(stamp: str) -> Any:
         fires_now = pop[P_IS_SPIKING] != 0 and late == 0
         clipped = 0
         at = ring_at
-        for j in range(pop[P_SIZE]):
-            k = state + j
-            x = x64[j] << shift
-            x64[j] = 0
-            u, v = u64[k], v64[k]
-            threshold, v_reset = params[G_THRESHOLD, k], params[G_V_RESET, k]
-            u_bias, v_bias = params[G_U_BIAS, k], params[G_V_BIAS, k]
-            active = v != 0 or x != 0 or u != 0 or u_bias != 0 or v_bias != 0
-            marks[base + j] = active
-            counts[base + j] += np.uint8(active)
-            wide = decay(u, params[G_U_KEEP, k], u_decay, bits, floored) + x + u_bias
-            u = fit(wide, u_bits, u_wrap)
-            hit = u != wide
-            if keeps_u:
-                u64[k] = u
-            n = np.int64(0)
-            if resting[base + j] > 0:
-                resting[base + j] -= 1
-            else:
-                if fires_late:
-                    n = count_spikes(v, threshold, strict, most)
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            first = runs[r, RUN_NEURON] - base
+            n_active = 0
+            for j in range(first, first + runs[r, RUN_LENGTH]):
+                k = state + j
+                x = x64[j] << shift
+                x64[j] = 0
+                u, v = u64[k], v64[k]
+                threshold, v_reset = params[G_THRESHOLD, k], params[G_V_RESET, k]
+                u_bias, v_bias = params[G_U_BIAS, k], params[G_V_BIAS, k]
+                active = v != 0 or x != 0 or u != 0 or u_bias != 0 or v_bias != 0
+                n_active += active
+                wide = decay(u, params[G_U_KEEP, k], u_decay, bits, floored) + x + u_bias
+                u = fit(wide, u_bits, u_wrap)
+                hit = u != wide
+                if keeps_u:
+                    u64[k] = u
+                n = np.int64(0)
+                if resting[base + j] > 0:
+                    resting[base + j] -= 1
+                else:
+                    if fires_late:
+                        n = count_spikes(v, threshold, strict, most)
+                        if n:
+                            v = reset(v, n, threshold, v_reset, kind)
+                    v = decay(v, params[G_V_KEEP, k], v_decay, bits, floored) + u + v_bias
+                    if converges and v != 0:
+                        v -= params[G_V_KEEP, k] if v > 0 else -params[G_V_KEEP, k]
+                    below = False
+                    if bound == 1:
+                        v = max(v, params[G_V_MIN, k])
+                    elif bound:
+                        below = v < params[G_V_MIN, k]
+                    wide = v
+                    v = fit(wide, width, v_wrap)
+                    hit = hit or v != wide
+                    if fires_now:
+                        n = count_spikes(v, threshold, strict, most)
+                        if n:
+                            v = reset(v, n, threshold, v_reset, kind)
+                    if is_wide:
+                        hit = hit or v > top
+                        v = min(v, top)
+                    if below and n == 0:
+                        v = reset(v, 1, params[G_V_MIN, k], -v_reset, kind)
+                    v64[k] = v
                     if n:
-                        v = reset(v, n, threshold, v_reset, kind)
-                v = decay(v, params[G_V_KEEP, k], v_decay, bits, floored) + u + v_bias
-                if converges and v != 0:
-                    v -= params[G_V_KEEP, k] if v > 0 else -params[G_V_KEEP, k]
-                below = False
-                if bound == 1:
-                    v = max(v, params[G_V_MIN, k])
-                elif bound:
-                    below = v < params[G_V_MIN, k]
-                wide = v
-                v = fit(wide, width, v_wrap)
-                hit = hit or v != wide
-                if fires_now:
-                    n = count_spikes(v, threshold, strict, most)
-                    if n:
-                        v = reset(v, n, threshold, v_reset, kind)
-                if is_wide:
-                    hit = hit or v > top
-                    v = min(v, top)
-                if below and n == 0:
-                    v = reset(v, 1, params[G_V_MIN, k], -v_reset, kind)
-                v64[k] = v
-                if n:
-                    resting[base + j] = rest_steps[base + j]
-            clipped += hit
-            at = write_spikes(j, n, ring, at)
+                        resting[base + j] = rest_steps[base + j]
+                clipped += hit
+                at = write_spikes(j, n, ring, at)
+            active_in[r] = n_active
         return at - ring_at, clipped
 
     return update_general
@@ -240,47 +246,50 @@ update_general = late_kernel(_close_over_update_general(STAMP))
 
 
 def _close_over_update_float(stamp: str) -> Any:
-    def update_float(pop, params, x64, uf, vf, resting, rest_steps, marks, counts, ring, ring_at):
+    def update_float(pop, params, x64, uf, vf, resting, rest_steps, runs, active_in, ring, ring_at):
         """Update one float32 population; every operation is rounded; return (spikes, 0)."""
         _ = stamp  # part of the cache key
         base, state = pop[P_BASE], pop[P_STATE]
         late, kind, most = pop[P_RESET_DELAY], pop[P_RESET], pop[P_MAX_SPIKES]
         at = ring_at
-        for j in range(pop[P_SIZE]):
-            k = state + j
-            x = np.float32(x64[j])
-            x64[j] = 0
-            u, v = uf[k], vf[k]
-            threshold, v_reset = params[F_THRESHOLD, k], params[F_V_RESET, k]
-            zero = np.float32(0)
-            active = v != zero or x != zero or u != zero or params[F_DRIVE, k] != zero
-            marks[base + j] = active
-            counts[base + j] += np.uint8(active)
-            gained = np.float32(params[F_U_GAIN, k] * x)
-            if pop[P_HAS_CURRENT]:
-                u = np.float32(np.float32(params[F_U_KEEP, k] * u) + gained)
-                uf[k] = u
-            else:
-                u = gained
-            n = np.int64(0)
-            if resting[base + j] > 0:
-                resting[base + j] -= 1
-            else:
-                if pop[P_IS_SPIKING] and late:
-                    n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            first = runs[r, RUN_NEURON] - base
+            n_active = 0
+            for j in range(first, first + runs[r, RUN_LENGTH]):
+                k = state + j
+                x = np.float32(x64[j])
+                x64[j] = 0
+                u, v = uf[k], vf[k]
+                threshold, v_reset = params[F_THRESHOLD, k], params[F_V_RESET, k]
+                zero = np.float32(0)
+                active = v != zero or x != zero or u != zero or params[F_DRIVE, k] != zero
+                n_active += active
+                gained = np.float32(params[F_U_GAIN, k] * x)
+                if pop[P_HAS_CURRENT]:
+                    u = np.float32(np.float32(params[F_U_KEEP, k] * u) + gained)
+                    uf[k] = u
+                else:
+                    u = gained
+                n = np.int64(0)
+                if resting[base + j] > 0:
+                    resting[base + j] -= 1
+                else:
+                    if pop[P_IS_SPIKING] and late:
+                        n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
+                        if n:
+                            v = _reset_float(v, n, threshold, v_reset, kind)
+                    kept = np.float32(params[F_V_KEEP, k] * v)
+                    v = np.float32(kept + np.float32(params[F_V_GAIN, k] * u))
+                    v = np.float32(v + params[F_DRIVE, k])
+                    if pop[P_IS_SPIKING] and not late:
+                        n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
+                        if n:
+                            v = _reset_float(v, n, threshold, v_reset, kind)
+                    vf[k] = v
                     if n:
-                        v = _reset_float(v, n, threshold, v_reset, kind)
-                kept = np.float32(params[F_V_KEEP, k] * v)
-                v = np.float32(kept + np.float32(params[F_V_GAIN, k] * u))
-                v = np.float32(v + params[F_DRIVE, k])
-                if pop[P_IS_SPIKING] and not late:
-                    n = _count_spikes_float(v, threshold, pop[P_STRICT], most)
-                    if n:
-                        v = _reset_float(v, n, threshold, v_reset, kind)
-                vf[k] = v
-                if n:
-                    resting[base + j] = rest_steps[base + j]
-            at = write_spikes(j, n, ring, at)
+                        resting[base + j] = rest_steps[base + j]
+                at = write_spikes(j, n, ring, at)
+            active_in[r] = n_active
         return at - ring_at, np.int64(0)
 
     return update_float

@@ -78,7 +78,17 @@ P_THRESHOLD = 35  # fast uniform: fires where v > this
 P_SUBTRACT = 36  # fast uniform: what the reset takes away from the masked v
 P_SUM_BITS = 37  # width of v before the comparison, 0 where it is that of the state
 P_SECOND = 38  # base of the second current in the int64 pools, -1 without one
-P_FIELDS = 39
+P_FIRST_RUN = 39  # its runs of neurons, see RUN_*
+P_END_RUN = 40
+P_FIELDS = 41
+
+# ---- runs: neurons in a row on one core whose sums lie in a row; updated, and counted, together
+RUN_NEURON = 0  # its first, in the common pools
+RUN_ACC = 1  # of its sums, in the pool of the population's first port (fast forms)
+RUN_LENGTH = 2
+RUN_COLUMN = 3  # of its core in the counts of active updates
+RUN_WEIGHT = 4  # compartments per neuron
+RUN_FIELDS = 5
 
 UPDATE_UNIFORM = 0  # int32, one parameter set, overflow impossible
 UPDATE_UNIFORM_CLAMP = 1  # the same with saturation
@@ -150,18 +160,15 @@ C_EVENTS = 3  # events in the buffer
 C_RESERVE = 4  # most events one step can add
 C_KEEP = 5  # 1: record events
 C_CONTINUOUS = 6
-C_COUNT_ACTIVE = 7
-C_CORE_STEPS = 8  # 1: active updates per row and core
-C_LAST_SAMPLE = 9
-C_FIELDS = 10
+C_CORE_STEPS = 7  # 1: active updates per row and column
+C_LAST_SAMPLE = 8
+C_FIELDS = 9
 
 # ---- slots in the table of kernel addresses
 CALL_UPDATE = 0  # + 2 * UPDATE_* + (accumulator is int16)
-CALL_MARK = 16  # + (accumulator is int16)
-CALL_MARK_FLOAT = 18  # + (accumulator is int16)
-CALL_FOLD = 20  # to int64; + (accumulator is int16)
-CALL_FOLD_NARROW = 22  # to int32; + (accumulator is int16)
-CALL_PROBES = 24
-CALL_POOL = 25
-CALL_DELIVER = 26  # + KIND_*
-CALL_SLOTS = 34
+CALL_FOLD = 16  # to int64; + (accumulator is int16)
+CALL_FOLD_NARROW = 18  # to int32; + (accumulator is int16)
+CALL_PROBES = 20
+CALL_POOL = 21
+CALL_DELIVER = 22  # + KIND_*
+CALL_SLOTS = 30

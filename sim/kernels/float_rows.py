@@ -12,10 +12,6 @@ import numpy as np
 
 from nmhw.sim.kernels.compiled import STAMP, inlined, late_kernel
 from nmhw.sim.kernels.fields import (
-    A_LENGTH,
-    A_OFFSET,
-    A_ROWS,
-    A_STRIDE,
     F_DRIVE,
     F_THRESHOLD,
     F_U_GAIN,
@@ -24,6 +20,8 @@ from nmhw.sim.kernels.fields import (
     F_V_KEEP,
     F_V_RESET,
     P_BASE,
+    P_END_RUN,
+    P_FIRST_RUN,
     P_HAS_CURRENT,
     P_IS_SPIKING,
     P_RESET,
@@ -32,6 +30,9 @@ from nmhw.sim.kernels.fields import (
     P_STRICT,
     RESET_NONE,
     RESET_SUBTRACT,
+    RUN_ACC,
+    RUN_LENGTH,
+    RUN_NEURON,
 )
 
 
@@ -54,21 +55,24 @@ def _after_spike(v, threshold, v_reset, kind):
 
 
 def _close_over_update_float_rows(stamp: str) -> Any:
-    def update_float_rows(pop, port, acc, uf, vf, params, flags):
+    def update_float_rows(pop, runs, acc, uf, vf, params, flags, active):
         """Update one float32 population; ``v_reset`` is 0 where the reset is to zero."""
         _ = stamp  # part of the cache key
-        shift = np.int32(pop[P_SHIFT])
+        shift, zero = np.int32(pop[P_SHIFT]), np.float32(0)
         kind, strict, spiking = pop[P_RESET], pop[P_STRICT] != 0, pop[P_IS_SPIKING] != 0
         u_keep, u_gain = params[F_U_KEEP], params[F_U_GAIN]
         v_keep, v_gain = params[F_V_KEEP], params[F_V_GAIN]
         drive, threshold, v_reset = params[F_DRIVE], params[F_THRESHOLD], params[F_V_RESET]
-        length = np.uint64(port[A_LENGTH])
-        for r in range(port[A_ROWS]):
-            n = np.uint64(pop[P_BASE] + r * port[A_LENGTH])
-            k = np.uint64(pop[P_STATE] + r * port[A_LENGTH])
-            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            n = np.uint64(runs[r, RUN_NEURON])
+            k = np.uint64(pop[P_STATE] + runs[r, RUN_NEURON] - pop[P_BASE])
+            a = np.uint64(runs[r, RUN_ACC])
+            length = np.uint64(runs[r, RUN_LENGTH])
+            n_active = np.int32(0)
             if pop[P_HAS_CURRENT]:
                 for j in range(length):
+                    moves = (vf[k + j] != zero) | (uf[k + j] != zero) | (drive[k + j] != zero)
+                    n_active = np.int32(n_active + np.int32(moves | (acc[a + j] != 0)))
                     x = np.float32(np.int32(np.int32(acc[a + j]) << shift))
                     acc[a + j] = 0
                     kept = np.float32(u_keep[k + j] * uf[k + j])
@@ -81,6 +85,8 @@ def _close_over_update_float_rows(stamp: str) -> Any:
                     vf[k + j] = after if fires else v
             else:
                 for j in range(length):
+                    moves = (vf[k + j] != zero) | (drive[k + j] != zero)
+                    n_active = np.int32(n_active + np.int32(moves | (acc[a + j] != 0)))
                     x = np.float32(np.int32(np.int32(acc[a + j]) << shift))
                     acc[a + j] = 0
                     u = np.float32(u_gain[k + j] * x)
@@ -89,33 +95,10 @@ def _close_over_update_float_rows(stamp: str) -> Any:
                     flags[n + j] = fires
                     after = _after_spike(v, threshold[k + j], v_reset[k + j], kind)
                     vf[k + j] = after if fires else v
+            active[r] = n_active
         return np.int32(0)
 
     return update_float_rows
 
 
 update_float_rows = late_kernel(_close_over_update_float_rows(STAMP))
-
-
-def _close_over_mark_active_float(stamp: str) -> Any:
-    def mark_active_float(pop, port, acc, uf, vf, params, marks, counts):
-        """Flag and count (in bytes) the neurons that have state, input or drive before the step."""
-        _ = stamp  # part of the cache key
-        drive = params[F_DRIVE]
-        zero = np.float32(0)
-        length = np.uint64(port[A_LENGTH])
-        for r in range(port[A_ROWS]):
-            n = np.uint64(pop[P_BASE] + r * port[A_LENGTH])
-            k = np.uint64(pop[P_STATE] + r * port[A_LENGTH])
-            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-            for j in range(length):
-                moves = (vf[k + j] != zero) | (uf[k + j] != zero) | (drive[k + j] != zero)
-                active = moves | (acc[a + j] != 0)
-                marks[n + j] = active
-                counts[n + j] += np.uint8(active)
-        return np.int32(0)
-
-    return mark_active_float
-
-
-mark_active_float = late_kernel(_close_over_mark_active_float(STAMP))

@@ -14,20 +14,17 @@ import numpy as np
 
 from nmhw.sim.kernels.compiled import STAMP, kernel, late_kernel
 from nmhw.sim.kernels.fields import (
-    A_LENGTH,
-    A_OFFSET,
-    A_ROWS,
-    A_STRIDE,
     I_BIAS,
     I_KEEP,
     I_SUBTRACT,
     I_THRESHOLD,
     I_U_BIAS,
     I_U_KEEP,
-    P_BASE,
     P_CLEAR_MASK,
     P_DECAY_BITS,
     P_DECAY_MASK,
+    P_END_RUN,
+    P_FIRST_RUN,
     P_FLOOR,
     P_HAS_CURRENT,
     P_KEEP,
@@ -39,8 +36,11 @@ from nmhw.sim.kernels.fields import (
     P_U_WRAP,
     P_V_BITS,
     P_V_WRAP,
+    RUN_ACC,
+    RUN_LENGTH,
+    RUN_NEURON,
 )
-from nmhw.sim.kernels.intrinsics import count_ones, mask_of_64, trailing_zeros
+from nmhw.sim.kernels.intrinsics import mask_of_64, trailing_zeros
 
 
 @kernel
@@ -61,10 +61,9 @@ def scan_flags(flags, base, size, out, at):
 
 
 def _close_over_update_uniform(stamp: str) -> Any:
-    def update_uniform(pop, port, acc, u, v, params, flags):
+    def update_uniform(pop, runs, acc, u, v, params, biased, flags, active):
         """One parameter set for all neurons; nothing can overflow."""
         _ = stamp  # part of the cache key
-        base = pop[P_BASE]
         shift = np.int32(pop[P_SHIFT])
         keep = np.int32(pop[P_KEEP])
         decays = np.int32(pop[P_DECAY_MASK])
@@ -73,18 +72,22 @@ def _close_over_update_uniform(stamp: str) -> Any:
         threshold = np.int32(pop[P_THRESHOLD])
         subtract = np.int32(pop[P_SUBTRACT])
         bias = params[I_BIAS]
-        length = np.uint64(port[A_LENGTH])
-        for r in range(port[A_ROWS]):
-            n = np.uint64(base + r * port[A_LENGTH])
-            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            n = np.uint64(runs[r, RUN_NEURON])
+            a = np.uint64(runs[r, RUN_ACC])
+            length = np.uint64(runs[r, RUN_LENGTH])
+            n_active = np.int32(0)
             for j in range(length):
                 old = v[n + j]
+                before = old | np.int32(acc[a + j]) | biased[n + j]
+                n_active = np.int32(n_active + np.int32(before != 0))
                 new = np.int32((old - ((old >> keep) & decays)) & kept)
                 new = np.int32(new + np.int32((np.int32(acc[a + j]) << shift) + bias[n + j]))
                 fires = new > threshold
                 flags[n + j] = fires
                 v[n + j] = np.int32((new & survives) - subtract) if fires else new
                 acc[a + j] = 0
+            active[r] = n_active
         return np.int32(0)
 
     return update_uniform
@@ -104,10 +107,9 @@ def _clamped_sum(x, y, limit):
 
 
 def _close_over_update_uniform_clamp(stamp: str) -> Any:
-    def update_uniform_clamp(pop, port, acc, u, v, params, flags):
+    def update_uniform_clamp(pop, runs, acc, u, v, params, biased, flags, active):
         """One parameter set, saturating membrane; returns how many saturated."""
         _ = stamp  # part of the cache key
-        base = pop[P_BASE]
         shift = np.int32(pop[P_SHIFT])
         keep = np.int32(pop[P_KEEP])
         decays = np.int32(pop[P_DECAY_MASK])
@@ -117,13 +119,16 @@ def _close_over_update_uniform_clamp(stamp: str) -> Any:
         subtract = np.int32(pop[P_SUBTRACT])
         limit = np.int32((np.int64(1) << (pop[P_V_BITS] - 1)) - 1)
         bias = params[I_BIAS]
-        length = np.uint64(port[A_LENGTH])
         clipped = np.int32(0)
-        for r in range(port[A_ROWS]):
-            n = np.uint64(base + r * port[A_LENGTH])
-            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            n = np.uint64(runs[r, RUN_NEURON])
+            a = np.uint64(runs[r, RUN_ACC])
+            length = np.uint64(runs[r, RUN_LENGTH])
+            n_active = np.int32(0)
             for j in range(length):
                 old = v[n + j]
+                before = old | np.int32(acc[a + j]) | biased[n + j]
+                n_active = np.int32(n_active + np.int32(before != 0))
                 decayed = np.int32((old - ((old >> keep) & decays)) & kept)
                 x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
                 new, hit = _clamped_sum(decayed, x, limit)
@@ -132,6 +137,7 @@ def _close_over_update_uniform_clamp(stamp: str) -> Any:
                 flags[n + j] = fires
                 v[n + j] = np.int32((new & survives) - subtract) if fires else new
                 acc[a + j] = 0
+            active[r] = n_active
         return clipped
 
     return update_uniform_clamp
@@ -141,10 +147,9 @@ update_uniform_clamp = late_kernel(_close_over_update_uniform_clamp(STAMP))
 
 
 def _close_over_update_arrays(stamp: str) -> Any:
-    def update_arrays(pop, port, acc, u, v, params, flags):
+    def update_arrays(pop, runs, acc, u, v, params, biased, flags, active):
         """Parameters per neuron, saturating membrane; returns how many saturated."""
         _ = stamp  # part of the cache key
-        base = pop[P_BASE]
         shift = np.int32(pop[P_SHIFT])
         decays = np.int32(pop[P_DECAY_MASK])
         kept = np.int32(pop[P_CLEAR_MASK])
@@ -154,13 +159,16 @@ def _close_over_update_arrays(stamp: str) -> Any:
         bias = params[I_BIAS]
         threshold = params[I_THRESHOLD]
         subtract = params[I_SUBTRACT]
-        length = np.uint64(port[A_LENGTH])
         clipped = np.int32(0)
-        for r in range(port[A_ROWS]):
-            n = np.uint64(base + r * port[A_LENGTH])
-            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            n = np.uint64(runs[r, RUN_NEURON])
+            a = np.uint64(runs[r, RUN_ACC])
+            length = np.uint64(runs[r, RUN_LENGTH])
+            n_active = np.int32(0)
             for j in range(length):
                 old = v[n + j]
+                before = old | np.int32(acc[a + j]) | biased[n + j]
+                n_active = np.int32(n_active + np.int32(before != 0))
                 decayed = np.int32((old - ((old >> keep[n + j]) & decays)) & kept)
                 x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
                 new, hit = _clamped_sum(decayed, x, limit)
@@ -169,6 +177,7 @@ def _close_over_update_arrays(stamp: str) -> Any:
                 flags[n + j] = fires
                 v[n + j] = np.int32((new & survives) - subtract[n + j]) if fires else new
                 acc[a + j] = 0
+            active[r] = n_active
         return clipped
 
     return update_arrays
@@ -178,7 +187,7 @@ update_arrays = late_kernel(_close_over_update_arrays(STAMP))
 
 
 def _close_over_update_current(stamp: str) -> Any:
-    def update_current(pop, port, acc, u, v, params, flags):
+    def update_current(pop, runs, acc, u, v, params, biased, flags, active):
         """Synaptic current and membrane, both x * keep / 2^bits; returns how many left their width.
 
         32-bit lanes: x * keep = (x >> bits) * keep * 2^bits + (x mod 2^bits) * keep, so the
@@ -186,7 +195,6 @@ def _close_over_update_current(stamp: str) -> Any:
         a mask and an offset.
         """
         _ = stamp  # part of the cache key
-        base = pop[P_BASE]
         shift = np.int32(pop[P_SHIFT])
         bits = np.int32(pop[P_DECAY_BITS])
         low = np.int32((np.int64(1) << pop[P_DECAY_BITS]) - 1)
@@ -206,13 +214,16 @@ def _close_over_update_current(stamp: str) -> Any:
         u_keep, v_keep = params[I_U_KEEP], params[I_KEEP]
         u_bias, v_bias = params[I_U_BIAS], params[I_BIAS]
         threshold, subtract = params[I_THRESHOLD], params[I_SUBTRACT]
-        length = np.uint64(port[A_LENGTH])
         clipped = np.int32(0)
-        for r in range(port[A_ROWS]):
-            n = np.uint64(base + r * port[A_LENGTH])
-            at = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            n = np.uint64(runs[r, RUN_NEURON])
+            at = np.uint64(runs[r, RUN_ACC])
+            length = np.uint64(runs[r, RUN_LENGTH])
+            n_active = np.int32(0)
             for j in range(length):
                 a = u[n + j]
+                before = v[n + j] | a | np.int32(acc[at + j]) | biased[n + j]
+                n_active = np.int32(n_active + np.int32(before != 0))
                 c = u_keep[n + j]
                 a = np.int32(
                     np.int32((a >> bits) * c)
@@ -245,62 +256,10 @@ def _close_over_update_current(stamp: str) -> Any:
                 flags[n + j] = fires
                 v[n + j] = np.int32((b & survives) - subtract[n + j]) if fires else b
                 acc[at + j] = 0
+            active[r] = n_active
         return clipped
 
     return update_current
 
 
 update_current = late_kernel(_close_over_update_current(STAMP))
-
-
-def _close_over_mark_active(stamp: str) -> Any:
-    def mark_active(pop, port, acc, u, v, biased, marks, counts):
-        """Flag and count the neurons of a fast form that have state, input or bias before the step.
-
-        ``counts`` are bytes: the caller empties them before the 256th step.
-        """
-        _ = stamp  # part of the cache key
-        length = np.uint64(port[A_LENGTH])
-        for r in range(port[A_ROWS]):
-            n = np.uint64(pop[P_BASE] + r * port[A_LENGTH])
-            a = np.uint64(port[A_OFFSET] + r * port[A_STRIDE])
-            if pop[P_HAS_CURRENT]:
-                for j in range(length):
-                    active = (v[n + j] | u[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
-                    marks[n + j] = active
-                    counts[n + j] += np.uint8(active)
-            else:
-                for j in range(length):
-                    active = (v[n + j] | np.int32(acc[a + j]) | biased[n + j]) != 0
-                    marks[n + j] = active
-                    counts[n + j] += np.uint8(active)
-        return np.int32(0)
-
-    return mark_active
-
-
-mark_active = late_kernel(_close_over_mark_active(STAMP))
-
-
-@kernel
-def empty_counts(counts, totals):
-    """Move the byte counts to their totals."""
-    for j in range(counts.size):
-        totals[j] += counts[j]
-        counts[j] = 0
-
-
-@kernel
-def count_per_core(marks, base, blocks, masks, first, end, counts):
-    """Count the flagged neurons of every core.
-
-    ``blocks[k]`` = (64-neuron block, core column) and ``masks[k]`` = the neurons of that block on
-    that core, blocks ascending.
-    """
-    block = np.int64(-1)
-    flagged = np.uint64(0)
-    for k in range(np.uint64(first), np.uint64(end)):
-        if blocks[k, 0] != block:
-            block = blocks[k, 0]
-            flagged = mask_of_64(marks, np.uint64(base + 64 * block))
-        counts[blocks[k, 1]] += np.int32(count_ones(flagged & masks[k]))

@@ -23,6 +23,8 @@ from nmhw.sim.kernels.fields import (
     G_V_RESET,
     P_BASE,
     P_DECAY_BITS,
+    P_END_RUN,
+    P_FIRST_RUN,
     P_FLOOR,
     P_HAS_CURRENT,
     P_IS_SPIKING,
@@ -36,6 +38,8 @@ from nmhw.sim.kernels.fields import (
     P_V_BITS,
     P_V_DECAY,
     P_V_WRAP,
+    RUN_LENGTH,
+    RUN_NEURON,
 )
 
 
@@ -69,7 +73,7 @@ add_in_order = late_kernel(_close_over_add(STAMP))
 
 def _close_over_update(stamp: str) -> Any:
     def update_saturating(
-        pop, params, x64, u64, v64, resting, rest_steps, marks, counts, ring, ring_at
+        pop, params, x64, u64, v64, resting, rest_steps, runs, active_in, ring, ring_at
     ):
         """Update one population whose input is in its currents already.
 
@@ -80,40 +84,43 @@ def _close_over_update(stamp: str) -> Any:
         bits, floored, most = pop[P_DECAY_BITS], pop[P_FLOOR], pop[P_MAX_SPIKES]
         v_bits, v_mode = pop[P_V_BITS], pop[P_V_WRAP]
         clipped = 0
-        for j in range(n):
-            k = state + j
-            u, v, bias = u64[k], v64[k], params[G_V_BIAS, k]
-            active = v != 0 or u != 0 or bias != 0
-            total = u = decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored)
-            u64[k] = u if pop[P_HAS_CURRENT] else 0
-            if second >= 0:
-                u2 = u64[second + j]
-                active = active or u2 != 0
-                u2 = decay(u2, params[G_U_KEEP, second + j], pop[P_U_DECAY], bits, floored)
-                u64[second + j] = u2
-                total = u + u2
-            marks[base + j] = active
-            counts[base + j] += np.uint8(active)
-            kept = decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored)
-            driven = fit(kept - v + total, v_bits, v_mode)
-            biased = fit(driven + bias, v_bits, v_mode)
-            after = fit(v + biased, v_bits, v_mode)
-            hit = driven != kept - v + total or biased != driven + bias or after != v + biased
-            clipped += hit or x64[n + j] != 0
-            x64[n + j] = 0
-            sent = x64[j]
-            if pop[P_IS_SPIKING]:
-                threshold = params[G_THRESHOLD, k]
-                own = count_spikes(after, threshold, pop[P_STRICT], most)
-                own = min(own, most - sent)
-                if own:
-                    after = reset(after, own, threshold, params[G_V_RESET, k], pop[P_RESET])
-                sent += own
-                x64[j] = sent
-                to = params[G_ALIAS, k]
-                if to >= 0:
-                    x64[to] = min(x64[to] + sent, most)
-            v64[k] = after
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            first = runs[r, RUN_NEURON] - base
+            n_active = 0
+            for j in range(first, first + runs[r, RUN_LENGTH]):
+                k = state + j
+                u, v, bias = u64[k], v64[k], params[G_V_BIAS, k]
+                active = v != 0 or u != 0 or bias != 0
+                total = u = decay(u, params[G_U_KEEP, k], pop[P_U_DECAY], bits, floored)
+                u64[k] = u if pop[P_HAS_CURRENT] else 0
+                if second >= 0:
+                    u2 = u64[second + j]
+                    active = active or u2 != 0
+                    u2 = decay(u2, params[G_U_KEEP, second + j], pop[P_U_DECAY], bits, floored)
+                    u64[second + j] = u2
+                    total = u + u2
+                n_active += active
+                kept = decay(v, params[G_V_KEEP, k], pop[P_V_DECAY], bits, floored)
+                driven = fit(kept - v + total, v_bits, v_mode)
+                biased = fit(driven + bias, v_bits, v_mode)
+                after = fit(v + biased, v_bits, v_mode)
+                hit = driven != kept - v + total or biased != driven + bias or after != v + biased
+                clipped += hit or x64[n + j] != 0
+                x64[n + j] = 0
+                sent = x64[j]
+                if pop[P_IS_SPIKING]:
+                    threshold = params[G_THRESHOLD, k]
+                    own = count_spikes(after, threshold, pop[P_STRICT], most)
+                    own = min(own, most - sent)
+                    if own:
+                        after = reset(after, own, threshold, params[G_V_RESET, k], pop[P_RESET])
+                    sent += own
+                    x64[j] = sent
+                    to = params[G_ALIAS, k]
+                    if to >= 0:
+                        x64[to] = min(x64[to] + sent, most)
+                v64[k] = after
+            active_in[r] = n_active
         at = ring_at
         for j in range(n):
             at = write_spikes(j, x64[j], ring, at)

@@ -21,10 +21,6 @@ from nmhw.sim.kernels.calls import (
     call_fold32,
     call_fold32_narrow,
     call_general,
-    call_mark16,
-    call_mark32,
-    call_mark_float16,
-    call_mark_float32,
     call_probes,
     call_update16,
     call_update32,
@@ -40,7 +36,6 @@ from nmhw.sim.kernels.fields import (
     A_STRIDE,
     C_CONTINUOUS,
     C_CORE_STEPS,
-    C_COUNT_ACTIVE,
     C_EVENTS,
     C_KEEP,
     C_LAST_SAMPLE,
@@ -50,14 +45,14 @@ from nmhw.sim.kernels.fields import (
     C_STOP,
     CALL_FOLD,
     CALL_FOLD_NARROW,
-    CALL_MARK,
-    CALL_MARK_FLOAT,
     CALL_PROBES,
     CALL_UPDATE,
     P_BASE,
     P_CAPACITY,
     P_END_PORT,
+    P_END_RUN,
     P_FIRST_PORT,
+    P_FIRST_RUN,
     P_LATE,
     P_LATE_STEPS,
     P_RING,
@@ -65,13 +60,15 @@ from nmhw.sim.kernels.fields import (
     P_SIZE,
     P_SLOTS,
     P_UPDATE,
+    RUN_COLUMN,
+    RUN_WEIGHT,
     UPDATE_FLOAT,
     UPDATE_FLOAT_ROWS,
     UPDATE_GENERAL,
     UPDATE_SATURATING,
 )
 from nmhw.sim.kernels.intrinsics import borrow
-from nmhw.sim.kernels.neurons import count_per_core, empty_counts, scan_flags
+from nmhw.sim.kernels.neurons import scan_flags
 
 
 @inlined
@@ -97,7 +94,7 @@ def _fold_narrow(port, calls, acc16, acc32, to):
 
 
 @inlined
-def _update_fast(pop, port, calls, accs, params, states, flags, marking, marks, active):
+def _update_fast(pop, port, calls, accs, params, states, runs, flags, active):
     """Run the fast form of a population on its one accumulator; return saturations."""
     acc16, acc32, _ = accs
     p32, _, pf, biased = params
@@ -105,32 +102,22 @@ def _update_fast(pop, port, calls, accs, params, states, flags, marking, marks, 
     kind, is_16 = pop[P_UPDATE], port[A_IS16]
     update = calls[CALL_UPDATE + 2 * kind + is_16]
     if kind == UPDATE_FLOAT_ROWS:
-        mark = calls[CALL_MARK_FLOAT + is_16]
         if is_16:
-            if marking:
-                call_mark_float16(mark, pop, port, acc16, uf, vf, pf, marks, active)
-            return call_float16(update, pop, port, acc16, uf, vf, pf, flags)
-        if marking:
-            call_mark_float32(mark, pop, port, acc32, uf, vf, pf, marks, active)
-        return call_float32(update, pop, port, acc32, uf, vf, pf, flags)
-    mark = calls[CALL_MARK + is_16]
+            return call_float16(update, pop, runs, acc16, uf, vf, pf, flags, active)
+        return call_float32(update, pop, runs, acc32, uf, vf, pf, flags, active)
     if is_16:
-        if marking:
-            call_mark16(mark, pop, port, acc16, u32, v32, biased, marks, active)
-        return call_update16(update, pop, port, acc16, u32, v32, p32, flags)
-    if marking:
-        call_mark32(mark, pop, port, acc32, u32, v32, biased, marks, active)
-    return call_update32(update, pop, port, acc32, u32, v32, p32, flags)
+        return call_update16(update, pop, runs, acc16, u32, v32, p32, biased, flags, active)
+    return call_update32(update, pop, runs, acc32, u32, v32, p32, biased, flags, active)
 
 
 @inlined
-def _update(pop, ports, calls, accs, params, states, rests, outs, marking, ring, ring_at):
+def _update(pop, ports, calls, accs, params, states, rests, runs, outs, ring, ring_at):
     """Fold the accumulators, run the update, list the spikes; return (spikes, saturations)."""
     acc16, acc32, x64 = accs
     _, p64, pf, _ = params
     _, _, u64, v64, uf, vf = states
     resting, rest_steps = rests
-    flags, marks, active, _ = outs
+    flags, active, _ = outs
     first = pop[P_FIRST_PORT]
     kind = pop[P_UPDATE]
     if kind >= UPDATE_GENERAL:
@@ -140,17 +127,15 @@ def _update(pop, ports, calls, accs, params, states, rests, outs, marking, ring,
                 _fold_wide(ports[k], calls, acc16, acc32, x64)
         if kind != UPDATE_FLOAT:
             return call_general(
-                call, pop, p64, x64, u64, v64, resting, rest_steps, marks, active, ring, ring_at
+                call, pop, p64, x64, u64, v64, resting, rest_steps, runs, active, ring, ring_at
             )
         return call_float(
-            call, pop, pf, x64, uf, vf, resting, rest_steps, marks, active, ring, ring_at
+            call, pop, pf, x64, uf, vf, resting, rest_steps, runs, active, ring, ring_at
         )
     port = ports[first]
     for k in range(first + 1, pop[P_END_PORT]):
         _fold_narrow(ports[k], calls, acc16, acc32, port[A_OFFSET])
-    clipped = np.int64(
-        _update_fast(pop, port, calls, accs, params, states, flags, marking, marks, active)
-    )
+    clipped = np.int64(_update_fast(pop, port, calls, accs, params, states, runs, flags, active))
     return scan_flags(flags, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
 
 
@@ -168,6 +153,17 @@ def _record(pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at
     for k in range(n):
         events[event_at + k] = ring[ring_at + k]
     return event_at + n
+
+
+@inlined
+def _count_active(pop, runs, outs, per_core, row, core_counts):
+    """Add the active neurons of every run to its total, and to its core's count of this row."""
+    _, active, totals = outs
+    for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+        totals[r] += active[r]
+    if per_core:
+        for r in range(pop[P_FIRST_RUN], pop[P_END_RUN]):
+            core_counts[row, runs[r, RUN_COLUMN]] += np.int32(active[r] * runs[r, RUN_WEIGHT])
 
 
 @kernel
@@ -189,8 +185,8 @@ def _start_sample(states, starts, resting, ring_counts):
 def _close_over(stamp: str) -> Any:
     def run_steps(
         control, calls, pops, projections, ports, weights, rows, params, states, starts, rests,
-        accs, outs, rings, inputs, events, counts, totals, late, core_table, core_counts,
-        saturations, probes, order, probe_int, probe_float,
+        accs, outs, rings, inputs, events, counts, totals, late, runs, core_counts, saturations,
+        probes, order, probe_int, probe_float,
     ):  # fmt: skip
         """Run rows ``control[C_ROW]`` to ``control[C_STOP]``; see the module's text."""
         _ = stamp  # part of the cache key: edits of any kernel file recompile this one
@@ -199,16 +195,13 @@ def _close_over(stamp: str) -> Any:
         weights, rows, params, states = borrow((weights, rows, params, states))
         rests, accs, outs, rings = borrow((rests, accs, outs, rings))
         inputs, events, totals, late = borrow((inputs, events, totals, late))
-        counts, core_counts = borrow((counts, core_counts))
-        core_blocks, core_masks, core_pointers = borrow(core_table)
+        counts, runs, core_counts = borrow((counts, runs, core_counts))
         order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
         acc16, acc32, x64, sums = accs
         u32, v32, u64, v64, uf, vf = states
-        marks, byte_counts, active_totals = outs[1], outs[2], outs[3]
         steps, keep = control[C_STEPS], control[C_KEEP]
         continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
-        marking = control[C_COUNT_ACTIVE]
         row, event_at = control[C_ROW], control[C_EVENTS]
         while row < control[C_STOP]:
             if keep and event_at + control[C_RESERVE] > events.size:
@@ -229,7 +222,7 @@ def _close_over(stamp: str) -> Any:
                 slot = row % pop[P_SLOTS]
                 ring_at = pop[P_RING] + slot * pop[P_CAPACITY]
                 n, clipped = _update(
-                    pop, ports, calls, (acc16, acc32, x64), params, states, rests, outs, marking,
+                    pop, ports, calls, (acc16, acc32, x64), params, states, rests, runs, outs,
                     ring, ring_at,
                 )  # fmt: skip
                 ring_counts[pop[P_RING_COUNT] + slot] = n
@@ -241,20 +234,13 @@ def _close_over(stamp: str) -> Any:
                 event_at = _record(
                     pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at
                 )
-                if per_core:
-                    count_per_core(
-                        marks, pop[P_BASE], core_blocks, core_masks, core_pointers[p],
-                        core_pointers[p + 1], core_counts[row],
-                    )  # fmt: skip
-            if row & 127 == 127:  # well before a byte is full
-                empty_counts(byte_counts, active_totals)
+                _count_active(pop, runs, outs, per_core, row, core_counts)
             if probes.shape[0]:
                 call_probes(
                     calls[CALL_PROBES], probes, sample, step, pops, u32, v32, u64, v64, uf, vf,
                     order, probe_int, probe_float,
                 )  # fmt: skip
             row += 1
-        empty_counts(byte_counts, active_totals)
         control[C_ROW] = row
         control[C_EVENTS] = event_at
 

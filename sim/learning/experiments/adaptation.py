@@ -121,5 +121,3 @@ def run_adaptation(
         {"clean digits before": on_clean[0], "clean digits after": on_clean[-1],
          "shuffled rewards": lost[-1]}, panels, adapting.counts,
     )  # fmt: skip
-
-
