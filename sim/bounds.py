@@ -153,7 +153,10 @@ def _choose_without_current(population: QuantizedPopulation, x: int, n_steps: in
     has_constant_leak = spec.v_decay in ("subtract", "converge")
     if has_constant_leak or x + largest(population.u_bias) >= 2 ** (spec.u_bits - 1):
         return f.UPDATE_GENERAL
-    drive = x + largest(population.u_bias + population.v_bias)
+    bias = population.u_bias + population.v_bias
+    if ((bias == 0) & (population.u_bias != 0)).any():
+        return f.UPDATE_GENERAL  # no bias in sum, yet the neuron counts as active
+    drive = x + largest(bias)
     keeps_ok = spec.v_decay != "shift" or population.v_keep.min(initial=0) >= 0
     if drive > INT32_MAX or not keeps_ok:
         return f.UPDATE_GENERAL

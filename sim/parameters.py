@@ -57,7 +57,7 @@ def fill_parameters(
 
     Returns
     -------
-    params : int32 (I_FIELDS, n), int64 (G_FIELDS, m), float32 (F_FIELDS, k), uint8 (n,) has-bias
+    params : int32 (I_FIELDS, n), int64 (G_FIELDS, m), float32 (F_FIELDS, k)
     starts : v0 in the int32, int64 and float32 pools
     """
     forms = pops[:, f.P_UPDATE]
@@ -69,7 +69,6 @@ def fill_parameters(
     narrow = np.zeros((f.I_FIELDS, n_total), np.int32)
     wide = np.zeros((f.G_FIELDS, max(n_int, 1)), np.int64)
     floats = np.zeros((f.F_FIELDS, max(n_float, 1)), np.float32)
-    biased = np.zeros(n_total, np.uint8)
     v0 = (np.zeros(n_total, np.int32), np.zeros_like(wide[0]), np.zeros_like(floats[0]))
     at_int = at_float = 0
     for pop, population in zip(pops, populations, strict=True):
@@ -78,8 +77,6 @@ def fill_parameters(
         place: Any = slice(None) if order is None else order
         base, n = int(pop[f.P_BASE]), int(pop[f.P_SIZE])
         here = slice(base, base + n)
-        has_bias = (population.u_bias != 0) | (population.v_bias != 0)
-        biased[here] = has_bias[place]
         if pop[f.P_UPDATE] in (f.UPDATE_FLOAT_ROWS, f.UPDATE_FLOAT):
             pop[f.P_STATE] = at_float
             there = slice(at_float, at_float + n)
@@ -98,7 +95,7 @@ def fill_parameters(
         else:
             _fill_fast(pop, population, place, narrow[:, here])
             v0[0][here] = population.v0[place]
-    return (narrow, wide, floats, biased), v0
+    return (narrow, wide, floats), v0
 
 
 def place_currents(program: Program, pops: Ints, projections: Ints) -> None:

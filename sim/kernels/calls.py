@@ -44,7 +44,7 @@ I32_ROWS, I64_ROWS, F32_ROWS = (_array(t, 2) for t in (types.int32, types.int64,
 
 
 def _update_int(acc: Any) -> Signature:
-    return types.int32(I64, TABLE, acc, I32, I32, I32_ROWS, BYTES, BYTES, I32)
+    return types.int32(I64, TABLE, acc, I32, I32, I32_ROWS, BYTES, I32)
 
 
 def _update_float(acc: Any) -> Signature:

@@ -61,7 +61,7 @@ def scan_flags(flags, base, size, out, at):
 
 
 def _close_over_update_uniform(stamp: str) -> Any:
-    def update_uniform(pop, runs, acc, u, v, params, biased, flags, active):
+    def update_uniform(pop, runs, acc, u, v, params, flags, active):
         """One parameter set for all neurons; nothing can overflow."""
         _ = stamp  # part of the cache key
         shift = np.int32(pop[P_SHIFT])
@@ -79,7 +79,7 @@ def _close_over_update_uniform(stamp: str) -> Any:
             n_active = np.int32(0)
             for j in range(length):
                 old = v[n + j]
-                before = old | np.int32(acc[a + j]) | biased[n + j]
+                before = old | np.int32(acc[a + j]) | bias[n + j]
                 n_active = np.int32(n_active + np.int32(before != 0))
                 new = np.int32((old - ((old >> keep) & decays)) & kept)
                 new = np.int32(new + np.int32((np.int32(acc[a + j]) << shift) + bias[n + j]))
@@ -107,7 +107,7 @@ def _clamped_sum(x, y, limit):
 
 
 def _close_over_update_uniform_clamp(stamp: str) -> Any:
-    def update_uniform_clamp(pop, runs, acc, u, v, params, biased, flags, active):
+    def update_uniform_clamp(pop, runs, acc, u, v, params, flags, active):
         """One parameter set, saturating membrane; returns how many saturated."""
         _ = stamp  # part of the cache key
         shift = np.int32(pop[P_SHIFT])
@@ -127,7 +127,7 @@ def _close_over_update_uniform_clamp(stamp: str) -> Any:
             n_active = np.int32(0)
             for j in range(length):
                 old = v[n + j]
-                before = old | np.int32(acc[a + j]) | biased[n + j]
+                before = old | np.int32(acc[a + j]) | bias[n + j]
                 n_active = np.int32(n_active + np.int32(before != 0))
                 decayed = np.int32((old - ((old >> keep) & decays)) & kept)
                 x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
@@ -147,7 +147,7 @@ update_uniform_clamp = late_kernel(_close_over_update_uniform_clamp(STAMP))
 
 
 def _close_over_update_arrays(stamp: str) -> Any:
-    def update_arrays(pop, runs, acc, u, v, params, biased, flags, active):
+    def update_arrays(pop, runs, acc, u, v, params, flags, active):
         """Parameters per neuron, saturating membrane; returns how many saturated."""
         _ = stamp  # part of the cache key
         shift = np.int32(pop[P_SHIFT])
@@ -167,7 +167,7 @@ def _close_over_update_arrays(stamp: str) -> Any:
             n_active = np.int32(0)
             for j in range(length):
                 old = v[n + j]
-                before = old | np.int32(acc[a + j]) | biased[n + j]
+                before = old | np.int32(acc[a + j]) | bias[n + j]
                 n_active = np.int32(n_active + np.int32(before != 0))
                 decayed = np.int32((old - ((old >> keep[n + j]) & decays)) & kept)
                 x = np.int32((np.int32(acc[a + j]) << shift) + bias[n + j])
@@ -187,7 +187,7 @@ update_arrays = late_kernel(_close_over_update_arrays(STAMP))
 
 
 def _close_over_update_current(stamp: str) -> Any:
-    def update_current(pop, runs, acc, u, v, params, biased, flags, active):
+    def update_current(pop, runs, acc, u, v, params, flags, active):
         """Synaptic current and membrane, both x * keep / 2^bits; returns how many left their width.
 
         32-bit lanes: x * keep = (x >> bits) * keep * 2^bits + (x mod 2^bits) * keep, so the
@@ -222,7 +222,7 @@ def _close_over_update_current(stamp: str) -> Any:
             n_active = np.int32(0)
             for j in range(length):
                 a = u[n + j]
-                before = v[n + j] | a | np.int32(acc[at + j]) | biased[n + j]
+                before = v[n + j] | a | np.int32(acc[at + j]) | v_bias[n + j] | u_bias[n + j]
                 n_active = np.int32(n_active + np.int32(before != 0))
                 c = u_keep[n + j]
                 a = np.int32(

@@ -97,7 +97,7 @@ def _fold_narrow(port, calls, acc16, acc32, to):
 def _update_fast(pop, port, calls, accs, params, states, runs, flags, active):
     """Run the fast form of a population on its one accumulator; return saturations."""
     acc16, acc32, _ = accs
-    p32, _, pf, biased = params
+    p32, _, pf = params
     u32, v32, _, _, uf, vf = states
     kind, is_16 = pop[P_UPDATE], port[A_IS16]
     update = calls[CALL_UPDATE + 2 * kind + is_16]
@@ -106,15 +106,15 @@ def _update_fast(pop, port, calls, accs, params, states, runs, flags, active):
             return call_float16(update, pop, runs, acc16, uf, vf, pf, flags, active)
         return call_float32(update, pop, runs, acc32, uf, vf, pf, flags, active)
     if is_16:
-        return call_update16(update, pop, runs, acc16, u32, v32, p32, biased, flags, active)
-    return call_update32(update, pop, runs, acc32, u32, v32, p32, biased, flags, active)
+        return call_update16(update, pop, runs, acc16, u32, v32, p32, flags, active)
+    return call_update32(update, pop, runs, acc32, u32, v32, p32, flags, active)
 
 
 @inlined
 def _update(pop, ports, calls, accs, params, states, rests, runs, outs, ring, ring_at):
     """Fold the accumulators, run the update, list the spikes; return (spikes, saturations)."""
     acc16, acc32, x64 = accs
-    _, p64, pf, _ = params
+    _, p64, pf = params
     _, _, u64, v64, uf, vf = states
     resting, rest_steps = rests
     flags, active, _ = outs
