@@ -24,8 +24,8 @@ QUICK_RACED = RACED[:1]
 CALLED = ("W1@5@1", "W2@1", "W3@4096@5")
 QUICK_CALLED = CALLED[:1]
 
-HEAD = """Overheads, as multiples of the bare engine (spikes as events, active updates counted) or in
-milliseconds of one call with one silent sample of one step:"""
+HEAD = """Overheads, as multiples of the bare engine (spikes as events, active updates counted),
+or in milliseconds of one call with one silent sample of one step:"""
 
 
 def measure(race: Race, n_runs: int, *, is_quick: bool) -> Iterator[Row]:

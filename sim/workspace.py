@@ -13,6 +13,7 @@ from nmhw.errors import UnsupportedError, UsageError
 from nmhw.sim.bounds import choose_update
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.calls import link, needed_slots
+from nmhw.sim.kernels.neurons import SCAN_SLACK
 from nmhw.sim.memory import aligned_zeros
 from nmhw.sim.parameters import fill_parameters, place_currents
 from nmhw.sim.ports import PortPlan, bound_spikes, input_shift, plan_ports, port_row, with_primary
@@ -237,7 +238,8 @@ def _place_rings(
     for pop, name in zip(pops, program.populations, strict=True):
         delays = [q.delay_steps for q in program.projections if q.source == name]
         longest = max(delays, default=0)
-        pop[f.P_SLOTS], pop[f.P_CAPACITY] = longest + 1, pop[f.P_SIZE] * most[name]
+        pop[f.P_SLOTS] = longest + 1
+        pop[f.P_CAPACITY] = pop[f.P_SIZE] * most[name] + SCAN_SLACK
         pop[f.P_RING], pop[f.P_RING_COUNT] = at, counts
         pop[f.P_LATE], pop[f.P_LATE_STEPS] = late, longest
         at += int(pop[f.P_SLOTS]) * int(pop[f.P_CAPACITY])

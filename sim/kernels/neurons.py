@@ -40,24 +40,36 @@ from nmhw.sim.kernels.fields import (
     RUN_LENGTH,
     RUN_NEURON,
 )
-from nmhw.sim.kernels.intrinsics import mask_of_64, trailing_zeros
+from nmhw.sim.kernels.intrinsics import count_ones, mask_of_64, trailing_zeros
+
+
+#: Places that one scan may write behind its last spike.
+SCAN_SLACK = 4
 
 
 @kernel
 def scan_flags(flags, base, size, out, at):
     """Append the index of every set byte flag to ``out``, 64 flags at a time.
 
-    The list is made from bit masks: a branch per flag would be mispredicted at every spike.
+    The list is made from bit masks: a branch per flag would be mispredicted at every spike. The
+    first SCAN_SLACK places are always written, valid or not, as a loop as long as the number of
+    spikes would be mispredicted too; ``out`` needs that much room behind its last index.
     """
-    count = at
+    count = np.uint64(at)
     start = np.uint64(base)
     for k in range(np.uint64(0), np.uint64(size), np.uint64(64)):
         mask = mask_of_64(flags, start + k)
+        end = count + np.uint64(count_ones(mask))
+        for _ in range(SCAN_SLACK):
+            out[count] = np.uint32(k + trailing_zeros(mask))
+            mask &= mask - np.uint64(1)
+            count += np.uint64(1)
         while mask:
             out[count] = np.uint32(k + trailing_zeros(mask))
             mask &= mask - np.uint64(1)
-            count += 1
-    return count - at
+            count += np.uint64(1)
+        count = end
+    return np.int64(count) - at
 
 
 def _close_over_update_uniform(stamp: str) -> Any:
