@@ -42,7 +42,6 @@ from nmhw.sim.kernels.fields import (
 )
 from nmhw.sim.kernels.intrinsics import count_ones, mask_of_64, trailing_zeros
 
-
 #: Places that one scan may write behind its last spike.
 SCAN_SLACK = 4
 
