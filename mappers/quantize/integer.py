@@ -136,9 +136,7 @@ def automatic_registers(
     choice = choose_scale(cell, incoming, part.bounds, ledger.chip)
     if cell.form.is_late_reset:
         choice = with_subtractable_thresholds(choice, incoming, arithmetic)
-    registers = registers_at_scale(
-        cell, choice.scale, choice.threshold, arithmetic, part.name
-    )
+    registers = registers_at_scale(cell, choice.scale, choice.threshold, arithmetic, part.name)
     if registers.n_clipped_biases:
         ledger.note("bias", part.name, f"{registers.n_clipped_biases} biases were clipped")
     registers = nudge_threshold(registers, cell, arithmetic)

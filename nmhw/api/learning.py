@@ -329,4 +329,3 @@ def _check_memory(
         learning_rule(settings).spec, log, sum(layer.n_out for layer in net.layers),
         settings.n_steps,
     )  # fmt: skip
-

@@ -160,4 +160,3 @@ def _memory_bits(chip: ChipSpec) -> int | None:
             return None
         total += group.count * max(known)
     return total * chip.board.n_chips
-

@@ -104,6 +104,4 @@ def _take(events: SpikeEvents | None, rows: NDArray[np.int64]) -> SpikeEvents:
     position[rows] = np.arange(rows.size)
     kept = position[events.sample] >= 0
     sample, step, index = position[events.sample][kept], events.step[kept], events.index[kept]
-    return SpikeEvents.from_arrays(
-        sample, step, index, rows.size, events.n_steps, events.shape
-    )
+    return SpikeEvents.from_arrays(sample, step, index, rows.size, events.n_steps, events.shape)

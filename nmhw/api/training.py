@@ -209,7 +209,12 @@ class Trainer:
         initial = [] if self.weights is None else [float(np.sum(w)) for w in self.weights]
         split = [int((self.data.split == k).sum()) for k in range(3)]
         return self.settings.digest(
-            self.seed, self.data.name, split, initial, self.frozen, self.accountings,
+            self.seed,
+            self.data.name,
+            split,
+            initial,
+            self.frozen,
+            self.accountings,
             content_digest(self.data, self.settings.rule),
         )
 

@@ -13,13 +13,26 @@ from nmhw.cli.output import emit_json, emit_text, note
 @click.command("export")
 @click.argument("model", metavar="PACKAGE.MODULE:MAKE_MODEL")
 @click.option("--weights", metavar="FILE", help="State dict (torch.save); loaded as weights only.")
-@click.option("--sample-shape", metavar="C,H,W", required=True,
-              help="Shape of one step's input, without samples and steps, e.g. 2,34,34.")
-@click.option("--steps", "n_steps", type=click.IntRange(1, 10_000), default=16, metavar="T",
-              help="Steps of the sample that the model is run on.  [default: 16]")
-@click.option("--layout", default="auto", metavar="ORDER",
-              help="Order of the axes: NT (samples first), TN (time first), N (no steps).  "
-              "[default: auto]")
+@click.option(
+    "--sample-shape",
+    metavar="C,H,W",
+    required=True,
+    help="Shape of one step's input, without samples and steps, e.g. 2,34,34.",
+)
+@click.option(
+    "--steps",
+    "n_steps",
+    type=click.IntRange(1, 10_000),
+    default=16,
+    metavar="T",
+    help="Steps of the sample that the model is run on.  [default: 16]",
+)
+@click.option(
+    "--layout",
+    default="auto",
+    metavar="ORDER",
+    help="Order of the axes: NT (samples first), TN (time first), N (no steps).  [default: auto]",
+)
 @click.option("-o", "--output", metavar="FILE", required=True, help="Write the NIR file here.")
 @meaning_options
 @output_options

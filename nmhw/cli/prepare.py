@@ -44,9 +44,7 @@ def steps_to_make(data: Any, options: Options) -> int | None:
     return None if hasattr(data, "recordings") else options["n_steps"]
 
 
-def deploy_model(
-    network: Network, options: Options, stage: HostStage | None = None
-) -> Deployment:
+def deploy_model(network: Network, options: Options, stage: HostStage | None = None) -> Deployment:
     """Quantize and map with --chip, --mapping, --calibration, --allow and --seed.
 
     ``stage`` makes spikes of the calibration samples; ``network`` is then what it leaves.
@@ -71,9 +69,7 @@ def deploy_model(
     )
 
 
-def load_calibration(
-    network: Network, options: Options, stage: HostStage | None = None
-) -> Any:
+def load_calibration(network: Network, options: Options, stage: HostStage | None = None) -> Any:
     """Read --calibration as the input is read, encoder and input stage included."""
     if options["calibration"] is None:
         return None

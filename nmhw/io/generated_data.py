@@ -62,7 +62,11 @@ def corrupt_images(images: Floats, seed: int, noise: float = 0.15, shift: int = 
 
 
 def make_gestures(
-    n_samples: int, seed: int, size: int = 12, n_steps: int = 24, keep: float = 0.8,
+    n_samples: int,
+    seed: int,
+    size: int = 12,
+    n_steps: int = 24,
+    keep: float = 0.8,
     noise: float = 0.003,
 ) -> tuple[SpikeEvents, NDArray[np.int64]]:
     """Make events of moving bars, a turning bar and a ring, as a small event camera sees them.

@@ -224,8 +224,13 @@ def _conv(nir: Any, op: Conv, bias: Any, where: str) -> Any:
     _, height, width = op.in_shape
     if op.is_1d:
         return nir.Conv1d(
-            width, op.weight[:, :, 0], op.stride[1],
-            padding if padding == "same" else left, op.dilation[1], op.groups, per_channel
+            width,
+            op.weight[:, :, 0],
+            op.stride[1],
+            padding if padding == "same" else left,
+            op.dilation[1],
+            op.groups,
+            per_channel,
         )
     return nir.Conv2d(
         (height, width), op.weight, op.stride, padding, op.dilation, op.groups, per_channel

@@ -179,9 +179,7 @@ def summarize_ratios(
             },
             "energy_ratio": {
                 cost: {
-                    name: energy_ratio(
-                        baseline.actions(scope), rule.actions(scope), cost
-                    ).to_json()
+                    name: energy_ratio(baseline.actions(scope), rule.actions(scope), cost).to_json()
                     for name, baseline in baselines.items()
                 }
                 for cost in costs

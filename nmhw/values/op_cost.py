@@ -225,7 +225,5 @@ def energy_by_operation(counts: OperationCounts, costs: CostSet | str) -> dict[s
     prices = _RECIPE_MATRIX @ chosen.price_vectors()[0]
     values = counts.values.sum(axis=0)
     return {
-        name: float(values[k] * prices[k]) * 1e-12
-        for k, name in enumerate(OPERATIONS)
-        if values[k]
+        name: float(values[k] * prices[k]) * 1e-12 for k, name in enumerate(OPERATIONS) if values[k]
     }

@@ -11,7 +11,7 @@ import torch
 
 import nmhw as api
 
-MODEL = '''
+MODEL = """
 import torch
 from torch import nn
 from nmhw.torch import LIF, Sequential
@@ -31,7 +31,7 @@ def make_none():
 
 def make_bad():
     raise ValueError("no data")
-'''
+"""
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, reject
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
 from nmhw.sim.engine import run_program
@@ -134,8 +135,35 @@ def assert_equal(engine: EngineOutput, reference: ReferenceOutput) -> None:
                 continue
             assert got.dtype == want.dtype
             np.testing.assert_array_equal(got, want, f"{name}.{field}")
-        np.testing.assert_array_equal(engine.active_updates[name], reference.active_updates[name])
         assert engine.saturations[name] == reference.saturations[name], name
+
+
+def random_cores(network: QuantizedNetwork, seed: int) -> dict[str, NDArray[np.int64]]:
+    """Return a core of every neuron: runs of any length, from one neuron to all."""
+    r = np.random.default_rng(seed)
+    cores = {}
+    for p in network.populations:
+        column = r.integers(0, 3, p.size)
+        cores[p.name] = np.repeat(column, int(r.integers(1, p.size + 1)))[: p.size]
+    return cores
+
+
+def assert_active_equal(
+    engine: EngineOutput,
+    reference: ReferenceOutput,
+    network: QuantizedNetwork,
+    cores: dict[str, NDArray[np.int64]],
+) -> None:
+    assert engine.core_active is not None
+    n_columns = 1 + max(int(c.max()) for c in cores.values())
+    per_row = np.zeros((engine.core_active.shape[0], n_columns), np.int64)
+    for p in network.populations:
+        active = reference.is_active[p.name].astype(np.int64)
+        totals = np.zeros(n_columns, np.int64)
+        np.add.at(totals, cores[p.name], active.sum(axis=0))
+        np.testing.assert_array_equal(engine.active_updates[p.name], totals)
+        np.add.at(per_row.T, cores[p.name], p.n_compartments * active.T)
+    np.testing.assert_array_equal(engine.core_active, per_row)
 
 
 @given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans(), every=st.integers(1, 3))
@@ -147,6 +175,8 @@ def test_every_spike_state_and_count_is_equal(
     options: dict[str, Any] = {"n_steps": n_steps, "probes": probes, "continuous": continuous}
     with np.errstate(over="ignore"):
         reference = run_reference(network, events, **options)
+    cores = random_cores(network, seed)
+    options |= {"core_columns": cores, "core_steps": True}
     try:
         engine = run_program(build_program(network), events, **options)
     except UnsupportedError as refusal:  # sums of many spikes per step may be too wide
@@ -154,6 +184,7 @@ def test_every_spike_state_and_count_is_equal(
             reject()
         raise
     assert_equal(engine, reference)
+    assert_active_equal(engine, reference, network, cores)
     for name, total in engine.spike_totals.items():
         spikes = reference.spikes[name]
         np.testing.assert_array_equal(total, spikes.counts().sum(axis=0))
@@ -169,4 +200,8 @@ def test_sums_that_saturate_event_by_event_are_equal(seed: int, continuous: bool
     probes += [Probe(p.name, "u2") for p in network.populations if p.u2_keep is not None]
     options: dict[str, Any] = {"n_steps": n_steps, "probes": probes, "continuous": continuous}
     reference = run_reference(network, events, **options)
-    assert_equal(run_program(build_program(network), events, **options), reference)
+    cores = random_cores(network, seed)
+    options |= {"core_columns": cores, "core_steps": True}
+    engine = run_program(build_program(network), events, **options)
+    assert_equal(engine, reference)
+    assert_active_equal(engine, reference, network, cores)

@@ -150,6 +150,7 @@ def main():
             elif isinstance(part, nn.BatchNorm2d):
                 part.weight.mul_(LOUDNESS[question["framework"]] / 2)
     shape = (1, 8, 8) if question["case"] == "conv" else (20,)
+
     def draw():
         return (torch.rand(N_SAMPLES, N_STEPS, *shape) < 0.5).float()
 

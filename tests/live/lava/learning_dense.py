@@ -39,9 +39,7 @@ def main() -> None:
     dense.a_out.connect(cell.a_in)
     monitor = Monitor()
     monitor.probe(dense.weights, len(pre))
-    dense.run(
-        condition=RunSteps(num_steps=len(pre)), run_cfg=Loihi2SimCfg(select_tag="fixed_pt")
-    )
+    dense.run(condition=RunSteps(num_steps=len(pre)), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     (recorded,) = monitor.get_data().values()
     (values,) = recorded.values()
     shape = (len(pre), post.shape[1], pre.shape[1])

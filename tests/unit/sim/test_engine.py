@@ -252,9 +252,15 @@ def test_an_unknown_probe_is_refused(two_layers: QuantizedNetwork, events: Spike
 def test_active_updates_per_core_add_up(two_layers: QuantizedNetwork, events: SpikeEvents) -> None:
     program = build_program(two_layers)
     columns = {"hidden": np.arange(30) % 3, "last": np.full(5, 3)}
-    output = run_program(program, {"in": events}, n_steps=14, core_columns=columns)
+    options: dict[str, Any] = {"n_steps": 14, "core_columns": columns}
+    output = run_program(program, {"in": events}, **options, core_steps=True)
     assert output.core_active is not None
     assert output.core_active.shape == (42, 4)
-    for column in range(3):
-        expected = output.active_updates["hidden"][columns["hidden"] == column].sum()
-        assert output.core_active[:, column].sum() == expected
+    by_column = sum(output.active_updates.values())
+    np.testing.assert_array_equal(output.core_active.sum(axis=0), by_column)
+    totals = run_program(program, {"in": events}, **options)
+    assert totals.core_active is None
+    whole = run_program(program, {"in": events}, n_steps=14)
+    for name, counts in output.active_updates.items():
+        np.testing.assert_array_equal(totals.active_updates[name], counts)
+        assert whole.active_updates[name].tolist() == [counts.sum()] != [0]

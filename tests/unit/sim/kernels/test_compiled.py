@@ -107,7 +107,6 @@ def test_a_run_links_only_the_forms_it_uses() -> None:
     assert found == {
         f.CALL_DELIVER + f.KIND_CONV16,
         f.CALL_UPDATE + 2 * f.UPDATE_ARRAYS,
-        f.CALL_MARK,
         f.CALL_FOLD_NARROW + 1,
     }
     pops[0, f.P_UPDATE] = f.UPDATE_GENERAL
