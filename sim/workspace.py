@@ -149,7 +149,7 @@ def allocate(
     control[f.C_STEPS] = size.n_steps
     control[f.C_CONTINUOUS] = size.is_continuous
     control[f.C_LAST_SAMPLE] = size.n_samples - 1
-    control[f.C_RESERVE] = int(pops[:, f.P_CAPACITY].sum())
+    control[f.C_RESERVE] = int((pops[:, f.P_CAPACITY] - SCAN_SLACK).sum())
     probe_rows, n_probed = _place_probes(program, pops, size, probes)
     return Workspace(
         program=program,
