@@ -171,7 +171,8 @@ def _quantize(
     names = frozenset(p.name for p in network.projections)
     parts: list[QuantizedPart] = []
     asked: list[Part] = []
-    constant = name_constant_input(network)
+    # the bias neuron may be called what the added input would be
+    constant = name_constant_input(network if bias is None else bias.connect(network))
     for population in network.populations:
         incoming = tuple(
             lower_projection(p, sizes[p.source], sizes[p.target])

@@ -24,6 +24,7 @@ VERBS = {
     "learn": ("nmhw.cli.learn", "On-chip learning with energy against named baselines."),
     "report": ("nmhw.cli.report", "Render or re-price a saved run."),
     "export": ("nmhw.cli.export", "A PyTorch model as a NIR file."),
+    "lava": ("nmhw.cli.lava", "Install and check the environment of --backend lava."),
     "chips": ("nmhw.cli.chips", "List chips, or show one with every source."),
 }
 

@@ -72,7 +72,7 @@ def run_child(
     ------
     Failure
     """
-    prefix = f"nmhw-{secrets.token_hex(4)}-"
+    prefix = f"nmhw-{os.getpid():x}-{secrets.token_hex(3)}-"
     reports, writer = os.pipe()
     settings = {
         "NMHW_LAVA_REPORT": str(writer),

@@ -57,6 +57,9 @@ def test_it_deploys_on_loihi_without_allowing_anything(x: np.ndarray) -> None:
     assert not verify(deployed.quantized, deployed.chip, deployed.mapping).violations
     delays = {p.name: p.delay_steps for p in deployed.quantized.projections if "(" in p.name}
     assert delays == {"(bias)>lif1.lif": 1, "(bias)>lif2": 2}
+    # the bias neuron is a neuron: nothing enters from the host in its name
+    assert [port.name for port in deployed.quantized.inputs] == ["input"]
+    assert deployed.quantized.constant_inputs == ()
     run, reference = (deployed.run(x, backend=b) for b in ("numba", "reference"))
     for name in (HIDDEN, OUT):
         np.testing.assert_array_equal(run.spikes[name].dense(), reference.spikes[name].dense())

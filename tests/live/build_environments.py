@@ -6,6 +6,7 @@ print it as their skip reason, and the next run tries again.
 """
 
 import hashlib
+import importlib
 import json
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ TIMEOUT_S = 900
 def fingerprint(recipe: dict[str, Any]) -> str:
     """Return a hash of what the environment is made from."""
     text = json.dumps([recipe, sys.version_info[:2]], sort_keys=True)
+    if "installer" in recipe:
+        text += Path(str(importlib.import_module(recipe["installer"]).__file__)).read_text()
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -50,6 +53,13 @@ def build(folder: Path, recipe: dict[str, Any]) -> None:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if version not in recipe["python"]:
         raise RuntimeError(f"needs Python {' or '.join(recipe['python'])}, this is {version}")
+    if recipe.get("installer"):
+        install = importlib.import_module(recipe["installer"]).install_lava
+        try:
+            install(folder / "env", python=sys.executable)
+        except Exception as error:
+            raise RuntimeError(str(error)) from error
+        return
     run([sys.executable, "-m", "venv", str(folder / "env")])
     python = str(folder / "env" / "bin" / "python")
     if recipe.get("shares"):

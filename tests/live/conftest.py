@@ -68,6 +68,13 @@ def ask_lava() -> Ask:
 
 
 @pytest.fixture(scope="session")
+def lava_environment() -> Path:
+    """Return the interpreter of the Lava environment."""
+    _asking("lava")
+    return LIVE / "lava" / "env" / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
 def ask_sinabs() -> Ask:
     """Return a function that runs a script in the sinabs environment."""
     return _asking("sinabs")

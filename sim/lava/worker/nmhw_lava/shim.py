@@ -40,4 +40,4 @@ def name_segments() -> None:
         return
     from multiprocessing import shared_memory
 
-    shared_memory._make_filename = lambda: f"/{prefix}{secrets.token_hex(6)}"  # type: ignore[attr-defined]
+    shared_memory._make_filename = lambda: f"/{prefix}{secrets.token_hex(5)}"  # type: ignore[attr-defined]

@@ -1,0 +1,10 @@
+"""Entry of a child with one more kind of job: ``python start.py FOLDER``, worker on PYTHONPATH."""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "sim" / "lava" / "worker"))
+    from nmhw_lava.job import main
+
+    sys.exit(main(sys.argv[1], {"break": "failing_job"}))
