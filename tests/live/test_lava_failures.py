@@ -146,12 +146,13 @@ def demo(*options: str) -> subprocess.Popen[str]:
 def test_7_ctrl_c_and_a_killed_parent(how: signal.Signals, mark: str) -> None:
     process = demo()
     ended = time.monotonic() + 60
-    while len(segments(process.pid)) < 8 and time.monotonic() < ended:
+    while len(marked(mark)) < 10 and time.monotonic() < ended:
         time.sleep(0.02)
-    assert len(segments(process.pid)) >= 8  # the models run and share memory
-    assert len(marked(mark)) > 5
+    n_processes, n_segments = len(marked(mark)), len(segments(process.pid))
     os.kill(process.pid, how)
     _, err = process.communicate(timeout=DEADLINE_S)
+    assert n_processes >= 10  # the models ran
+    assert n_segments >= 8  # and shared memory
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert err.splitlines()[-1] == "nmhw: interrupted"
@@ -184,7 +185,7 @@ def test_8_full_disk_in_the_parent(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "File too large" in str(caught.value)
 
 
-def test_9_numpy_from_2_4_on(tmp_path: Path) -> None:
+def test_9_numpy_from_2_4_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This environment's NumPy before that of the Lava environment."""
     major, minor = (int(part) for part in np.__version__.split(".")[:2])
     if (major, minor) < (2, 4):
@@ -192,9 +193,10 @@ def test_9_numpy_from_2_4_on(tmp_path: Path) -> None:
     own = Path(np.__file__).parent
     for folder in (own, own.with_name("numpy.libs")):
         (tmp_path / folder.name).symlink_to(folder)
-    answer = ask("none", numpy=str(tmp_path))
+    monkeypatch.setenv("NMHW_TEST_NUMPY", str(tmp_path))
+    answer = ask("none")
     assert answer == {"total": 15, "numpy": np.__version__}
-    error = failure_of("scalar", numpy=str(tmp_path))
+    error = failure_of("scalar")
     assert error.rule == "lava.exception"
     assert "0-dimensional" in error.what
 

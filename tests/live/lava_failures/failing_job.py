@@ -2,7 +2,6 @@
 
 import multiprocessing
 import resource
-import sys
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,6 @@ from nmhw_lava.shim import import_lava
 
 def work(question: dict[str, Any], arrays: Any, folder: Any) -> tuple[dict[str, Any], Any]:
     """Run five steps and return what the sink received."""
-    if question.get("numpy"):
-        for name in [name for name in sys.modules if name.partition(".")[0] == "numpy"]:
-            del sys.modules[name]
-        sys.path.insert(0, question["numpy"])
     if question.get("start_method"):
         multiprocessing.set_start_method(question["start_method"])
     import_lava()
