@@ -38,27 +38,27 @@ def count_error_traffic(
     mapping: Mapping,
     chip: ChipSpec,
     populations: Sequence[str],
-    error_events: Sequence[NDArray[np.int64]],
+    error_packets: Sequence[NDArray[np.int64]],
     n_steps: int,
 ) -> ErrorTraffic:
     """Route every error word from the cores that hold a layer's weights to its sources.
 
     The weights of a layer lie with its targets. The sum of w_ij e_j over the targets j of one core
-    is formed there, so every core of the layer sends one packet per source event (i, t) to the
-    core of neuron i: address, time and value wide.
+    is formed there, so every core of the layer sends its part of each packet that neuron i is told
+    to the core of neuron i: address, time and value wide.
 
     Parameters
     ----------
     populations : (n_layers,) names in the mapping, nearest to the input first, the head last
-    error_events : (n_layers,) arrays (n_neurons,)
-        Error events that entered each neuron of each population (of the head too; not sent on).
+    error_packets : (n_layers,) arrays (n_neurons,)
+        Packets that each neuron of each population is told (those of the head are not sent on).
     n_steps : int
         Steps or ticks that a packet's time distinguishes.
     """
     packets = hops = bit_hops = 0
     widths = []
     for layer in range(len(populations) - 1):
-        events = np.asarray(error_events[layer], np.int64)
+        events = np.asarray(error_packets[layer], np.int64)
         homes = mapping.core_of(populations[layer], events.size)
         senders = sorted({s.core for s in mapping.slices if s.population == populations[layer + 1]})
         width = VALUE_BITS + _bits(events.size) + _bits(n_steps)

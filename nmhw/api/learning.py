@@ -19,6 +19,8 @@ from nmhw.api.learning_rules import (
     gradient_rule,
     is_local,
     learning_rule,
+    threshold_law,
+    threshold_notes,
 )
 from nmhw.api.training import TrainedSeed, Trainer
 from nmhw.errors import UsageError
@@ -124,7 +126,8 @@ def learn(
         ).test_accuracy()
     run = _Runner(samples, net, weights, tuple(frozen), tuple(seeds), out, resume, progress, place)
     trained = run.train(rule, chosen, ())
-    trainings = [run.priced(rule, chosen, [t for t, _ in trained])]
+    own_note = (f"threshold {threshold_law(chosen)}",)
+    trainings = [run.priced(rule, chosen, [t for t, _ in trained], own_note)]
     if place is not None:
         _check_memory(place, net, chosen, trainings[0])
     others = run.baselines(chosen, names)
@@ -177,27 +180,29 @@ class _Runner:
             outcomes = self.train(f"stbp-{mask}", theirs, kinds)
             for name, kind in zip(wanted, kinds, strict=True):
                 recounted = [forms[kind] for _, forms in outcomes]
-                found[name] = self.priced(name, theirs, recounted)
+                notes = threshold_notes(theirs, settings)
+                found[name] = self.priced(name, theirs, recounted, notes)
         return [found[name] for name in names]
 
     def priced(
-        self, name: str, settings: LearningSettings, trained: Sequence[TrainedSeed]
+        self, name: str, settings: LearningSettings, trained: Sequence[TrainedSeed],
+        notes: tuple[str, ...] = (),
     ) -> CountedTraining:
         """Return the counted training with its error packets routed."""
         if self.place is None:
-            return counted(name, trained)
+            return counted(name, trained, notes=notes)
         from nmhw.mappers.error_traffic import count_error_traffic
 
         layers = [
-            np.sum([e[k] for t in trained for e in t.error_events], axis=0)
-            for k in range(len(trained[0].error_events[0]))
+            np.sum([e[k] for t in trained for e in t.error_packets], axis=0)
+            for k in range(len(trained[0].error_packets[0]))
         ]
         layers += [np.zeros(self.net.layers[-1].n_out, np.int64)]
         traffic = count_error_traffic(
             self.place.mapping, self.place.chip, self.place.populations,
             layers[: len(self.place.populations)], settings.n_steps,
         )  # fmt: skip
-        training = counted(name, trained, float(traffic.bit_hops))
+        training = counted(name, trained, float(traffic.bit_hops), notes)
         if self.traffic is None:
             n = max(training.counts.n_samples, 1)
             self.traffic = {

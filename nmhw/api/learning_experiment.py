@@ -169,7 +169,9 @@ class LearningExperiment:
         return plot_learning(self.to_json(), folder)
 
 
-def counted(name: str, trained: Sequence[TrainedSeed], bit_hops: float = 0.0) -> CountedTraining:
+def counted(
+    name: str, trained: Sequence[TrainedSeed], bit_hops: float = 0.0, notes: tuple[str, ...] = ()
+) -> CountedTraining:
     """Return the records of several seeds as one counted training."""
     seeds = tuple(t.seed for t in trained)
-    return CountedTraining(name, seeds, tuple(t.records for t in trained), bit_hops)
+    return CountedTraining(name, seeds, tuple(t.records for t in trained), bit_hops, notes)

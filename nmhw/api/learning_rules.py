@@ -84,14 +84,36 @@ def default_settings(rule: str, mode: str) -> dict[str, Any]:
     return dict(DEFAULTS.get((rule, mode), {}))
 
 
+#: Options of the rule that its baselines share; thresholds where both have the same law.
+_SHARED = ("decay", "surrogate", "width", "theta0", "band", "head", "init_gain")
+_SHARED_THRESHOLDS = ("threshold", "theta_floor", "target_rate", "homeostasis_rate")
+
+
+def threshold_law(settings: LearningSettings) -> str:
+    """Return the threshold law of the trained neurons; "const" for local rules."""
+    return "const" if is_local(settings.rule) else gradient_rule(settings).threshold
+
+
+def threshold_notes(settings: LearningSettings, own: LearningSettings) -> tuple[str, ...]:
+    """Return what a baseline's row says of its thresholds, beside those of the rule (``own``)."""
+    law, wanted = threshold_law(settings), threshold_law(own)
+    if law == wanted and own.rule != "std-ed":
+        return (f"threshold {law}",)
+    return (f"threshold {law}: the {wanted} threshold of {own.rule} is a law of spike times",)
+
+
 def baseline_settings(settings: LearningSettings, name: str) -> LearningSettings:
-    """Return the settings of a baseline: STBP, same network, code, steps, weights and epochs."""
+    """Return the settings of a baseline: STBP, same network, code, steps, weights and epochs.
+
+    Its thresholds follow the law of a membrane rule; those of a spike-time rule are laws of another
+    time, so its baselines keep constant ones, and their rows say so (`threshold_notes`).
+    """
     mask, _ = BASELINE_FORMS[name]
     kept = {
         k: v
         for k, v in settings.rule_options.items()
-        if k in ("decay", "surrogate", "width", "theta0", "band", "head", "init_gain")
-        and settings.rule in ("mpd-ed", "stbp", "srm")
+        if (k in _SHARED and settings.rule in ("mpd-ed", "stbp", "srm"))
+        or (k in _SHARED_THRESHOLDS and settings.rule in ("mpd-ed", "stbp"))
     }
     rule = "stbp" if mask == "none" else "mpd-ed"
     mode = "integer" if is_local(settings.rule) and settings.weights.bits else settings.mode

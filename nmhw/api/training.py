@@ -36,14 +36,14 @@ class TrainedSeed:
     seed : int
     records : one EpochRecord per epoch
     weights : list of arrays, as the engine stores them (floats on the grid of the format)
-    error_events : (n_epochs) lists of (n_neurons,) arrays
-        Error events that entered each neuron, per layer.
+    error_packets : (n_epochs) lists of (n_neurons,) arrays
+        Error packets that each neuron was told, per population.
     """
 
     seed: int
     records: tuple[EpochRecord, ...]
     weights: list[NDArray[np.float64]]
-    error_events: tuple[list[NDArray[np.int64]], ...]
+    error_packets: tuple[list[NDArray[np.int64]], ...]
 
     @property
     def test_accuracy(self) -> float:
@@ -53,11 +53,12 @@ class TrainedSeed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Epoch:
-    """One epoch: its record, its errors per neuron, its counts on other machines."""
+    """One epoch: its record, packets per neuron, and both on other machines."""
 
     record: EpochRecord
-    errors: list[NDArray[np.int64]]
+    packets: list[NDArray[np.int64]]
     others: Mapping[str, OperationCounts]
+    other_packets: Mapping[str, list[NDArray[np.int64]]]
 
 
 @dataclass(slots=True, eq=False)
@@ -109,8 +110,9 @@ class Trainer:
             engine.lr = self.settings.lr_of_epoch(epoch)
             outcome = self._learn(engine, inputs, labels, order)
             record = self._record(engine, epoch, outcome, labels.size, judged)
-            errors = [np.asarray(e, np.int64) for e in outcome.error_events]
-            history.append(_Epoch(record, errors, dict(outcome.other_counts)))
+            others = {kind: _whole(outcome.other_packets[kind]) for kind in self.accountings}
+            counts = dict(outcome.other_counts)
+            history.append(_Epoch(record, _whole(outcome.error_packets), counts, others))
             if checkpoint is not None:
                 self._save(engine, history, checkpoint)
             if progress is not None:
@@ -128,12 +130,13 @@ class Trainer:
     def _outcome(
         self, history: list[_Epoch], weights: list[NDArray[np.float64]]
     ) -> tuple[TrainedSeed, dict[str, TrainedSeed]]:
-        errors = tuple(e.errors for e in history)
-        own = TrainedSeed(self.seed, tuple(e.record for e in history), weights, errors)
+        packets = tuple(e.packets for e in history)
+        own = TrainedSeed(self.seed, tuple(e.record for e in history), weights, packets)
         others: dict[str, TrainedSeed] = {}
         for kind in self.accountings:
             records = tuple(replace(e.record, counts=e.others[kind]) for e in history)
-            others[kind] = TrainedSeed(self.seed, records, weights, errors)
+            theirs = tuple(e.other_packets[kind] for e in history)
+            others[kind] = TrainedSeed(self.seed, records, weights, theirs)
         return own, others
 
     def _engine(self) -> Any:
@@ -221,13 +224,14 @@ class Trainer:
     def _save(self, engine: Any, history: list[_Epoch], checkpoint: Path) -> None:
         arrays = {f"state/{k}": np.asarray(v) for k, v in engine.state().items()}
         for epoch, kept in enumerate(history):
-            arrays |= {f"errors/{epoch}/{k}": layer for k, layer in enumerate(kept.errors)}
+            for kind, layers in {"own": kept.packets, **kept.other_packets}.items():
+                arrays |= {f"packets/{epoch}/{kind}/{k}": layer for k, layer in enumerate(layers)}
             arrays[f"counts/{epoch}"] = kept.record.counts.values
             arrays |= {f"others/{epoch}/{k}": c.values for k, c in kept.others.items()}
         meta = {
             "digest": self._digest(),
             "records": [_record_json(e.record) for e in history],
-            "n_errors": len(history[0].errors),
+            "n_populations": len(history[0].packets),
         }
         arrays["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
         with replacing(checkpoint) as temporary, open(temporary, "wb") as file:
@@ -249,7 +253,7 @@ class Trainer:
             )  # fmt: skip
         try:
             history = [
-                self._epoch_from(saved, arrays, meta["n_errors"]) for saved in meta["records"]
+                self._epoch_from(saved, arrays, meta["n_populations"]) for saved in meta["records"]
             ]
             prefix = "state/"
             state = {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
@@ -259,16 +263,23 @@ class Trainer:
         return history
 
     def _epoch_from(
-        self, saved: dict[str, Any], arrays: Mapping[str, NDArray[Any]], n_errors: int
+        self, saved: dict[str, Any], arrays: Mapping[str, NDArray[Any]], n_populations: int
     ) -> _Epoch:
         epoch = saved["epoch"]
         record = _record_from(saved, arrays[f"counts/{epoch}"])
-        errors = [arrays[f"errors/{epoch}/{k}"] for k in range(n_errors)]
+        packets = {
+            kind: [arrays[f"packets/{epoch}/{kind}/{k}"] for k in range(n_populations)]
+            for kind in ("own", *self.accountings)
+        }
         others: dict[str, OperationCounts] = {
             kind: replace(record.counts, values=arrays[f"others/{epoch}/{kind}"])
             for kind in self.accountings
         }
-        return _Epoch(record, errors, others)
+        return _Epoch(record, packets.pop("own"), others, packets)
+
+
+def _whole(packets: Any) -> list[NDArray[np.int64]]:
+    return [np.asarray(layer, np.int64) for layer in packets]
 
 
 def _record_json(record: EpochRecord) -> dict[str, Any]:

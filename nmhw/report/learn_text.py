@@ -29,7 +29,7 @@ def render_learning(summary: Mapping[str, Any], *, color: bool = False) -> str:
         From ``LearningExperiment.to_json``.
     """
     parts: list[RenderableType] = [Text("\n".join(_head(summary)))]
-    parts += [Text(""), _training_table(summary)]
+    parts += [Text(""), _training_table(summary), Text(_notes(summary))]
     parts += [Text(""), _epoch_table(summary)]
     if summary["baselines"]:
         parts += [Text(""), *_ratio_tables(summary)]
@@ -107,6 +107,16 @@ def _training_table(summary: Mapping[str, Any]) -> RenderableType:
             format_si(energy["training"], "J"),
         )  # fmt: skip
     return table
+
+
+def _notes(summary: Mapping[str, Any]) -> str:
+    """Return what the rows of the trainings say beside their numbers; equal notes once."""
+    names: dict[str, list[str]] = {}
+    for training in summary["trainings"]:
+        for note in training["notes"]:
+            names.setdefault(note, []).append(training["name"])
+    lines = [f"{', '.join(of)}: {note}" for note, of in names.items()]
+    return "\n".join(indented(line) for line in lines)
 
 
 _PHASES = ("forward", "log", "backward", "update")

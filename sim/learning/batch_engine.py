@@ -37,8 +37,11 @@ class BatchOutcome:
     n_correct, n_updated : int
     silent_fraction : tuple of float
         Per spiking population: neurons that fired in none of the epoch's samples.
-    error_events : list of (n,) int64
-        Error events that entered each neuron, per population.
+    error_packets : list of (n,) int64
+        Error packets that each neuron may be told, per population: one per spike; of an integrator
+        head, whose error is sent once, one per sample in which the neuron fired.
+    other_packets : mapping
+        Empty.
     """
 
     counts: OperationCounts
@@ -46,7 +49,8 @@ class BatchOutcome:
     n_correct: int
     n_updated: int
     silent_fraction: tuple[float, ...]
-    error_events: list[Ints]
+    error_packets: list[Ints]
+    other_packets: Mapping[str, list[Ints]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +92,8 @@ class BatchEngine:
             counts = result.counts if counts is None else counts + result.counts
             n_correct += int((result.predictions == labels[rows]).sum())
             spikes = [s.sum(axis=(0, 1)).astype(np.int64) for s in result.spikes]
+            if self.rule.head == "integrator" and spikes:
+                spikes[-1] = result.fired[-1].sum(axis=0).astype(np.int64)
             before = errors or [np.zeros_like(s) for s in spikes]
             errors = [a + b for a, b in zip(before, spikes, strict=True)]
             now = [np.asarray(f.any(axis=0)) for f in result.fired]

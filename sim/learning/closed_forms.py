@@ -246,7 +246,7 @@ def _clocked_backward(
     accounting: Accounting,
     accumulate: Accumulate,
 ) -> None:
-    """STBP step by step; "gated" skips weight gradients of sources without an event."""
+    """STBP step by step; "gated" leaves weights alone whose source had no event."""
     for k, (row, trace) in enumerate(zip(rows, traces, strict=True)):
         layer, batch = trace.layer, len(trace.events)
         steps = batch * (rule.n_steps - 1 if layer.is_recurrent else rule.n_steps)
@@ -264,7 +264,13 @@ def _clocked_backward(
                 row["log_word"] = row["spike"]
         contributions = steps * n_synapses if accounting == "dense" else row["synop"]
         row["gradient_mac" if accounting == "dense" else "gradient_add"] = contributions
-        _count_updates(row, contributions if accumulate == "stream" else batch * layer.n_weights)
+        words = contributions
+        if accumulate == "sample":
+            words = batch * layer.n_weights
+            if accounting != "dense":  # only where some event of the sample opened the gate
+                gates = np.ones((*trace.events.shape[:2], layer.n_out))
+                words = synapses_of(layer).count_weights(trace.events, gates)
+        _count_updates(row, words)
         if k > 0:
             row["propagation_mac"] = row["transposed_read"] = every * n_synapses
             row["error_packet"] = every * layer.n_source

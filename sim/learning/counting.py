@@ -12,7 +12,9 @@ from nmhw.sim.learning.closed_forms import SPIKES_PER_WORD, Accounting, natural_
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.layer import LearningNetwork
 from nmhw.sim.learning.synapses import Synapses
+from nmhw.sim.learning.weight_store import rewrite_counts
 from nmhw.values.learning import OPERATION_INDEX as AT
+from nmhw.values.learning import WeightFormat
 
 Ints = NDArray[np.int64]
 
@@ -30,8 +32,8 @@ def count_as(
     n_learned: int,
     n_inputs: int,
     is_trained: Sequence[bool],
-    is_stream: bool,
-    writes_always: bool,
+    n_updates: int,
+    weight_format: WeightFormat,
 ) -> Ints:
     """Return the counts of a machine that walks every step, (n_layers, n_operations).
 
@@ -49,11 +51,15 @@ def count_as(
         Input events of the samples that ran.
     is_trained : sequence of bool
         Per layer: its weights change.
+    n_updates : int
+        Rewrites of the touched weights (batches with a sample that was learned from).
+    weight_format : WeightFormat
 
     Raises
     ------
     UnsupportedError
-        For an event accounting that is not the rule's own.
+        For an event accounting that is not the rule's own, and for a gated one of a training with
+        a mask: it left no record of the weights that the gate would have opened.
     """
     if accounting in ("event", "band") or rule.name not in ("mpd-ed", "stbp"):
         raise UnsupportedError(
@@ -64,7 +70,15 @@ def count_as(
     counts = np.zeros_like(own)
     for name in (*_FORWARD, *_STORE):
         counts[:, AT[name]] = own[:, AT[name]]
-    is_dense = accounting == "dense"
+    if (
+        rule.mask != "none" and accounting != "dense" and weight_format.accumulate == "sample"
+    ):
+        raise UnsupportedError(
+            "a training with a mask does not know which weights a gated machine rewrites",
+            got=accounting, hint="train by stbp, or accumulate='stream'",
+            rule="learning.accounting",
+        )  # fmt: skip
+    is_dense, is_stream = accounting == "dense", weight_format.accumulate == "stream"
     lowest = list(is_trained).index(True) if any(is_trained) else len(net.layers)
     for k, layer in enumerate(net.layers):
         row = counts[k]
@@ -89,9 +103,11 @@ def count_as(
             dense = n_learned * steps * n_synapses
             contributions = dense if is_dense else int(n_synops[k])
             row[AT["gradient_mac" if is_dense else "gradient_add"]] = contributions
-            if rule.mask != "none" or (is_stream and is_dense):
-                n_rewritten = contributions if is_stream else layer.n_weights * n_learned
-                _count_store(row, own[k], n_rewritten, writes_always)
+            if is_dense or rule.mask != "none":
+                n = contributions if is_stream else layer.n_weights * n_updates
+                for name in _STORE:
+                    row[AT[name]] = 0
+                row += rewrite_counts(n, int(own[k, AT["weight_write"]]), weight_format)
         if k > lowest:
             row[AT["propagation_mac"]] = n_learned * every * n_synapses
             row[AT["transposed_read"]] = row[AT["propagation_mac"]]
@@ -104,9 +120,19 @@ def count_as(
     return counts
 
 
-def _count_store(row: Ints, own: Ints, n: int, writes_always: bool) -> None:
-    row[AT["weight_read"]] = n
-    if writes_always:
-        row[AT["weight_write"]] = n
-    if own[AT["random_word"]]:
-        row[AT["random_word"]] = n
+def clocked_packets(
+    accounting: Accounting, net: LearningNetwork, rule: GradientRule, n_learned: int, lowest: int
+) -> list[Ints]:
+    """Return the error packets that each neuron is told by a machine that walks every step.
+
+    One per neuron and step; "gated-once" sends the error of an integrator head, the same in every
+    step, once.
+    """
+    layers = net.feedforward
+    packets = [np.zeros(net.layers[k].n_out, np.int64) for k in layers]
+    for q, behind in enumerate(layers[1:]):
+        is_head = behind == layers[-1] and rule.head == "integrator"
+        every = 1 if is_head and accounting == "gated-once" else rule.n_steps
+        if behind > lowest:
+            packets[q] += n_learned * every
+    return packets

@@ -139,8 +139,9 @@ class Engine:
         if y.min() < 0 or y.max() >= self.net.n_classes:
             got = (int(y.min()), int(y.max()))
             raise InputError("a label has no output", got=got, limit=self.net.n_classes - 1)
+        before = int(self._moments[2][0])
         out = self._run(inputs, y, np.asarray(order, np.int64))
-        return self._outcome(out)
+        return self._outcome(out, int(self._moments[2][0]) - before)
 
     def predict(self, inputs: PackedEvents) -> tuple[Floats, Ints, OperationCounts]:
         """Return scores (n_samples, n_classes), predictions, and the counts of the forward pass."""
@@ -274,8 +275,8 @@ class Engine:
     def _store_arrays(self) -> at.Store:
         s, f = self.store, self.weight_format
         return at.Store(
-            s.flat_values, s.flat_codes, s.registers, s.counts, byte_table(), s.max_code,
-            f.rounding == "stochastic", f.policy == "always", s.scale,
+            s.flat_values, s.flat_codes, s.registers, s.tally, byte_table(), s.max_code,
+            f.rounding == "stochastic", s.scale,
         )  # fmt: skip
 
     def _plan(self) -> at.Plan:
@@ -300,10 +301,10 @@ class Engine:
     def _scores(self, out: at.Outcome) -> Floats:
         return np.asarray(out.scores * self.score_unit, np.float64)
 
-    def _outcome(self, out: at.Outcome) -> EpochOutcome:
+    def _outcome(self, out: at.Outcome, n_updates: int) -> EpochOutcome:
         return epoch_outcome(
             self.net, self.rule, self.weight_format, out, self.store.take_counts(),
-            self._scores(out), self.accountings, len(self.frozen),
+            self._scores(out), self.accountings, len(self.frozen), n_updates,
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.sim.learning.closed_forms import Accounting, natural_accounting
-from nmhw.sim.learning.counting import count_as
+from nmhw.sim.learning.counting import clocked_packets, count_as
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.kernels import layout as at
 from nmhw.sim.learning.layer import LearningNetwork
@@ -35,9 +35,10 @@ class EpochOutcome:
         Samples that were learned from (not skipped).
     silent_fraction : tuple of float
         Per spiking population: neurons that fired in none of the samples.
-    error_events : list of (n,) int64
-        Per layer that is not recurrent: error events that entered each neuron (of a rule without a
-        mask: at which the surrogate was not 0).
+    error_packets : list of (n,) int64
+        Per layer that is not recurrent: error packets that each neuron was told by the layer
+        behind, as the machine of ``counts`` sends them (none to outputs).
+    other_packets : mapping of accounting to such lists
     scores : (n_samples, n_classes) float64
         In the order of training.
     """
@@ -47,7 +48,8 @@ class EpochOutcome:
     n_correct: int
     n_updated: int
     silent_fraction: tuple[float, ...]
-    error_events: list[Ints]
+    error_packets: list[Ints]
+    other_packets: Mapping[str, list[Ints]]
     scores: Floats
 
 
@@ -60,6 +62,7 @@ def epoch_outcome(
     scores: Floats,
     accountings: tuple[Accounting, ...],
     n_frozen: int,
+    n_updates: int,
 ) -> EpochOutcome:
     """Return what the kernels left in ``out``, with the store's counts."""
     own = out.counts + store_counts
@@ -74,9 +77,14 @@ def epoch_outcome(
         values = count_as(
             accounting, net, rule, own, out.n_synops, n_seen, n_learned, n_inputs,
             [k >= n_frozen for k in range(len(net.layers))],
-            weight_format.accumulate == "stream", weight_format.policy == "always",
+            n_updates, weight_format,
         )  # fmt: skip
         return OperationCounts(net.names, values, n_seen)
+
+    def told(accounting: Accounting) -> list[Ints]:
+        if accounting == natural and rule.mask != "none":
+            return np.split(out.error_packets, ends)
+        return clocked_packets(accounting, net, rule, n_learned, n_frozen)
 
     ends = np.cumsum([net.layers[k].n_out for k in net.feedforward])[:-1]
     fired = np.split(out.fired, ends)
@@ -88,6 +96,7 @@ def epoch_outcome(
         n_correct,
         n_learned,
         tuple(float(1.0 - f.mean()) for f in fired),
-        np.split(out.error_events, ends),
+        told(natural),
+        {name: told(name) for name in accountings},
         scores,
     )

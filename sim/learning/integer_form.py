@@ -39,7 +39,7 @@ class IntegerOutcome:
     scores: Ints
     n_correct: int
     n_updated: int
-    error_events: list[Ints]
+    error_packets: list[Ints]
 
 
 class IntegerForm:
@@ -88,7 +88,7 @@ class IntegerForm:
         a, x = self._arithmetic(), np.asarray(inputs, np.float64)
         walk = self._steps or self._times
         assert walk is not None
-        walk.error_events = [np.zeros(layer.n_out, np.int64) for layer in self.net.layers]
+        walk.error_packets = [np.zeros(layer.n_out, np.int64) for layer in self.net.layers]
         scores = np.zeros((len(order), self.net.n_classes), np.int64)
         n_waiting = n_learned = n_correct = n_updated = 0
         for n, sample in enumerate(order):
@@ -105,8 +105,8 @@ class IntegerForm:
         counts = np.stack([layer.counts for layer in self._layers]) + self.store.take_counts()
         for layer in self._layers:
             layer.counts = np.zeros_like(layer.counts)
-        events = [walk.error_events[k] for k in self.net.feedforward]
-        return IntegerOutcome(counts, scores, n_correct, n_updated, events)
+        packets = [walk.error_packets[k] for k in self.net.feedforward]
+        return IntegerOutcome(counts, scores, n_correct, n_updated, packets)
 
     def _learn(self, scores: Ints, label: int, a: IntegerArithmetic) -> bool:
         """Take in one sample's gradients; return whether it was learned from."""
@@ -128,7 +128,7 @@ class IntegerForm:
     def _end_batch(self, n: int, has_learned: bool, a: IntegerArithmetic) -> None:
         if has_learned and self.format.accumulate == "sample":
             for layer in self._layers:
-                layer.update(self.rule.mask == "none", n, a)
+                layer.update(n, a)
         law = self.rule.threshold
         for k, theta in enumerate(self.theta):
             if law in ("homeostatic", "learnable"):

@@ -82,11 +82,11 @@ class IntegerLayer:
                 self.gradient[tap] += part
                 self.touched[tap] = True
 
-    def update(self, touches_all: bool, n: int, a: IntegerArithmetic) -> None:
+    def update(self, n: int, a: IntegerArithmetic) -> None:
         """Rewrite touched weights, in order of position, from gradients of ``n`` samples."""
         if self.is_frozen:
             return
-        at = np.flatnonzero(self.touched | touches_all)
+        at = np.flatnonzero(self.touched)
         self.store.add_fixed(self.position, at, code_changes(self.gradient[at], n, a))
         self.gradient[:] = 0
         self.touched[:] = False

@@ -73,7 +73,7 @@ class IntegerSteps:
         self.layers, self.lowest = layers, lowest
         self.records: list[StepRecord] = []
         self.head_events = np.zeros((rule.n_steps, 0), np.int64)
-        self.error_events = [np.zeros(layer.n_out, np.int64) for layer in net.layers]
+        self.error_packets = [np.zeros(layer.n_out, np.int64) for layer in net.layers]
 
     def forward(self, raster: Ints, theta: list[Ints], ramp: Ints, a: IntegerArithmetic) -> Ints:
         """Return raw scores of spikes per step, (T, n_inputs); ``theta`` per population."""
@@ -143,7 +143,6 @@ class IntegerSteps:
     def _reverse_head(self, k: int, error: Ints, on: Bools, a: IntegerArithmetic) -> None:
         layer, events = self.layers[k], self.head_events
         layer.count("error_event", on.sum())
-        self.error_events[k] += on
         if self.records and k > self.lowest:
             below = self.records[-1]
             met = layer.fan_out(on)
@@ -154,7 +153,9 @@ class IntegerSteps:
             wanted = below.admitted.any(axis=0) @ layer.cover > 0
             layer.count("propagation_mac", met[wanted].sum())
             layer.count("transposed_read", met[wanted].sum())
-            layer.count("error_packet", below.asked.any(axis=0).sum())
+            told = below.asked.any(axis=0)
+            layer.count("error_packet", told.sum())
+            self.error_packets[self.net.feedforward[-2]] += told
         if layer.is_stream and self.rule.mask == "none":
             for t in range(self.rule.n_steps - 1, -1, -1):
                 layer.learn(events[t], error, on, a)
@@ -179,7 +180,6 @@ class IntegerSteps:
             entry = admitted & asked & (slope != 0)
             entered = np.where(entry, entering(slope, error), 0)
             at_threshold -= entered
-            self.error_events[k] += entry
             layer.count("surrogate", (admitted & asked).sum())
             layer.count("error_event", entry.sum())
             if self.rule.mask == "band":
@@ -224,10 +224,13 @@ class IntegerSteps:
         below.asked[t] = below.admitted[t] & (met > 0)
         self._count_carried(layer, met[below.admitted[t]].sum())
         layer.count("error_packet", below.asked[t].sum())
+        self.error_packets[self.net.feedforward[q - 1]] += below.asked[t]
 
     def _learn(
         self, layer: IntegerLayer, events: Ints, dv: Ints, live: Bools, a: IntegerArithmetic
     ) -> None:
+        if self.rule.mask == "none":  # the gate looks at sources only
+            live = np.ones_like(live)
         if not layer.is_frozen:
             n = int((events * layer.fan_out(live)).sum())
             layer.count("gradient_mac", n)

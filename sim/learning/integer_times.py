@@ -52,7 +52,7 @@ class IntegerTimes:
     ) -> None:
         self.net, self.rule, self.layers, self.lowest = net, rule, layers, lowest
         self.records: list[TimeRecord] = []
-        self.error_events = [np.zeros(layer.n_out, np.int64) for layer in net.layers]
+        self.error_packets = [np.zeros(layer.n_out, np.int64) for layer in net.layers]
 
     def forward(self, ticks: Ints, a: IntegerArithmetic) -> Ints:
         """Return raw scores of input ticks, (n_inputs,)."""
@@ -94,7 +94,6 @@ class IntegerTimes:
                 sign = np.ones(record.t_in.size, np.int64)
                 layer.count("division", events.sum())
             layer.count("error_event", events.sum())
-            self.error_events[k] += events
             d_time, reached = self._carry(k, np.where(causal, e, 0), causal, sign, a)
             if not layer.is_frozen:
                 layer.count("gradient_mac", causal.sum())
@@ -116,6 +115,7 @@ class IntegerTimes:
         layer.count("propagation_mac", causal.sum())
         layer.count("transposed_read", causal.sum())
         layer.count("error_packet", reached.sum())
+        self.error_packets[k - 1] += reached
         return d_time, reached
 
     def _fire(

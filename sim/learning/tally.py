@@ -35,10 +35,6 @@ class Tally:
         self._n_contributions[layer] += weights.size
         self._touched[layer].update(weights.tolist())
 
-    def touch_all(self, layer: int) -> None:
-        """Note that every stored weight of a layer is rewritten at the end of the sample."""
-        self._touched[layer].update(range(self._net.layers[layer].n_weights))
-
     def counts(self) -> OperationCounts:
         """Return the counts of one sample."""
         values = self._values.copy()

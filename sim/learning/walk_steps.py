@@ -139,8 +139,6 @@ class StepWalk:
             if not clocked:
                 tally.add(k, "gradient_mac", taps.size)
                 tally.touch(k, taps)
-        if clocked:
-            tally.touch_all(k)
         return self._head_errors(k, error) if k else {}
 
     def _head_errors(self, k: int, error: Floats) -> Arriving:
@@ -193,9 +191,6 @@ class StepWalk:
                 self._answer(loop, t, back, errors, arriving, t - 1)
         for name, n in errors.counts.items():
             self.tally.add(k, name, n)
-        if self.is_clocked:
-            for touched in (k,) if loop is None else (k, loop):
-                self.tally.touch_all(touched)
         return leaving
 
     def _credit(self, k: int, t: int, sources: list[int], errors: Errors, gradient: Floats) -> None:

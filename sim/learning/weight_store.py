@@ -47,8 +47,9 @@ class WeightStore:
     starts : (n_layers + 1,) int64
         Where a layer begins in the flat arrays.
     registers : (n_layers,) uint32
-    counts : (n_layers, len(OPERATIONS)) int64
-        Reads, writes and random words since `take_counts`.
+    tally : (n_layers, 2) int64
+        Read-modify-writes since `take_counts`, and those that changed their weight: all that the
+        compiled loops report; what they count as, the store alone knows.
 
     Raises
     ------
@@ -73,7 +74,7 @@ class WeightStore:
             self.flat_codes = np.clip(codes, -self.max_code, self.max_code).astype(np.int32)
             self.flat_values = self.flat_codes * self.scale
         self.registers = seeded_states(seed, len(arrays))
-        self.counts = np.zeros((len(arrays), len(OPERATIONS)), np.int64)
+        self.tally = np.zeros((len(arrays), 2), np.int64)
 
     @property
     def max_code(self) -> int:
@@ -141,9 +142,15 @@ class WeightStore:
         )
         return self._store(layer, at, (wide + self._words(layer, at.size)) >> FRACTION_BITS)
 
+    @property
+    def counts(self) -> Ints:
+        """Reads, writes and random words since `take_counts`, (n_layers, len(OPERATIONS))."""
+        return np.stack([rewrite_counts(int(n), int(m), self.format) for n, m in self.tally])
+
     def take_counts(self) -> Ints:
         """Return the counts since the last call and start again from 0."""
-        taken, self.counts = self.counts, np.zeros_like(self.counts)
+        taken = self.counts
+        self.tally[:] = 0
         return taken
 
     def state(self) -> dict[str, NDArray[np.generic]]:
@@ -191,7 +198,6 @@ class WeightStore:
             return np.full(n, 2 ** (FRACTION_BITS - 1), np.int64)
         words, after = draw_words(int(self.registers[layer]), n)
         self.registers[layer] = after
-        self.counts[layer, _WORD] += n
         return words.astype(np.int64)
 
     def _store(self, layer: int, at: Ints, exact: NDArray[np.generic]) -> Ints:
@@ -203,10 +209,23 @@ class WeightStore:
 
     def _count(self, layer: int, at: Ints, is_changed: NDArray[np.bool_]) -> Ints:
         changed = at[is_changed]
-        self.counts[layer, _READ] += at.size
-        written = at.size if self.format.policy == "always" else changed.size
-        self.counts[layer, _WRITE] += written
+        self.tally[layer] += (at.size, changed.size)
         return changed - self.starts[layer]
+
+
+def rewrite_counts(n: int, n_changed: int, weight_format: WeightFormat) -> Ints:
+    """Return what ``n`` read-modify-writes count, of which ``n_changed`` changed their weight.
+
+    Returns
+    -------
+    (len(OPERATIONS),) int64
+    """
+    counts = np.zeros(len(OPERATIONS), np.int64)
+    counts[_READ] = n
+    counts[_WRITE] = n if weight_format.policy == "always" else n_changed
+    if weight_format.bits is not None and weight_format.rounding == "stochastic":
+        counts[_WORD] = n
+    return counts
 
 
 def check_format(weight_format: WeightFormat) -> None:

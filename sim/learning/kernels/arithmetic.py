@@ -16,9 +16,6 @@ from nmhw.sim.kernels.compiled import CHECK_BOUNDS, inlined, kernel
 from nmhw.sim.learning.kernels.layout import (
     LAW_HOMEOSTATIC,
     LAW_LEARNABLE,
-    O_READ,
-    O_WORD,
-    O_WRITE,
     FloatArithmetic,
 )
 
@@ -203,9 +200,7 @@ def _write(store, k, w, code):
     if code != store.codes[w]:
         store.codes[w] = code
         store.values[w] = code * store.scale
-        store.counts[k, O_WRITE] += 1
-    elif store.writes_always:
-        store.counts[k, O_WRITE] += 1
+        store.tally[k, 1] += 1
 
 
 def rewrite(store, k, w, gradient, n, a):
@@ -213,7 +208,7 @@ def rewrite(store, k, w, gradient, n, a):
 
 
 def _rewrite_float(store, k, w, gradient, n, a):
-    store.counts[k, O_READ] += 1
+    store.tally[k, 0] += 1
     g = gradient * a.factors[n]
     change = -a.lr * g
     if a.first_moment.size:
@@ -224,25 +219,23 @@ def _rewrite_float(store, k, w, gradient, n, a):
         change = -a.lr * (m / (np.sqrt(s) + 1e-8))
     if store.max_code == 0:
         new = store.values[w] + change
-        if new != store.values[w] or store.writes_always:
-            store.counts[k, O_WRITE] += 1
+        if new != store.values[w]:
+            store.tally[k, 1] += 1
         store.values[w] = new
         return
     word = np.int64(1) << (FRACTION_BITS - 1)
     if store.is_stochastic:
         word = next_word(store.registers, k, store.byte_table)
-        store.counts[k, O_WORD] += 1
     exact = store.codes[w] + change / store.scale + word / 65536.0
     most = float(store.max_code)
     _write(store, k, w, np.int64(np.floor(min(max(exact, -most), most))))
 
 
 def _rewrite_integer(store, k, w, gradient, n, a):
-    store.counts[k, O_READ] += 1
+    store.tally[k, 0] += 1
     word = np.int64(1) << (FRACTION_BITS - 1)
     if store.is_stochastic:
         word = next_word(store.registers, k, store.byte_table)
-        store.counts[k, O_WORD] += 1
     change = -half_up(gradient * a.factors[n], a.factor_shift)
     exact = (np.int64(store.codes[w]) << FRACTION_BITS) + change
     _write(store, k, w, (exact + word) >> FRACTION_BITS)

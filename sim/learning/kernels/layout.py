@@ -54,11 +54,10 @@ class Store(NamedTuple):
     values: Any  # float64
     codes: Any  # int32
     registers: Any  # (n_layers,) uint32
-    counts: Any  # (n_layers, n_operations) int64
+    tally: Any  # (n_layers, 2) int64: read-modify-writes, those that changed their weight
     byte_table: Any  # (256,) uint32: eight steps of a register
     max_code: int  # 0: no grid
     is_stochastic: bool
-    writes_always: bool
     scale: float
 
 
@@ -82,7 +81,7 @@ class Outcome(NamedTuple):
     scores: Any  # (n_samples, n_classes): raw sums
     totals: Any  # (4,) int64: correct samples, updated samples, input events, rows of the log
     fired: Any  # (n_neurons,) uint8: fired in some sample
-    error_events: Any  # (n_neurons,) int64
+    error_packets: Any  # (n_neurons,) int64: told to each neuron by the layer behind
     log: Any  # (n, 5): layer, step, neuron, v - theta, flags of the last sample; 0 rows: none
 
 

@@ -40,6 +40,7 @@ class Trail(NamedTuple):
     alive: Any  # uint8
     dv: Any  # dL/dv of the step
     live: Any  # uint8: alive in the step
+    every: Any  # uint8 ones: a gate that only looks at sources is open to every target
     back: Any  # (n_in of the head,): error of a pooled source
     is_back: Any  # uint8: it was carried; 2: to no target
     is_told: Any  # (largest n_source,) uint8
@@ -61,6 +62,7 @@ def make_trail(room: Room, n_weights: int, n_neurons: int, n_operations: int) ->
         alive=np.zeros(n_out, np.uint8),
         dv=np.zeros(n_out, kind),
         live=np.zeros(n_out, np.uint8),
+        every=np.ones(n_out, np.uint8),
         back=np.zeros(n_in, kind),
         is_back=np.zeros(n_in, np.uint8),
         is_told=np.zeros(n_out, np.uint8),
@@ -73,7 +75,7 @@ def make_trail(room: Room, n_weights: int, n_neurons: int, n_operations: int) ->
 
 
 @kernel
-def _carry_from_head(wiring, room, weights, k, before, plan, trail):
+def _carry_from_head(wiring, room, weights, k, before, plan, trail, out):
     """Give every log entry in front of an integrator head its error: one per source."""
     layer = wiring.layers[k]
     pools = layer[L_POOLS]
@@ -99,6 +101,7 @@ def _carry_from_head(wiring, room, weights, k, before, plan, trail):
         if is_met and not trail.is_told[source]:
             trail.is_told[source] = 1
             trail.tally[k, O_PACKET] += 1
+            out.error_packets[wiring.layers[before, L_NEURONS] + source] += 1
         room.log_error[entry], room.log_asked[entry] = total, is_met
 
 
@@ -109,9 +112,8 @@ def _reverse_head(wiring, room, weights, k, before, plan, trail, store, out, a):
     for j in range(trail.error.size):
         if trail.on[j]:
             trail.tally[k, O_ERROR_EVENT] += 1
-            out.error_events[layer[L_NEURONS] + j] += 1
     if before >= 0 and k > plan.lowest:
-        _carry_from_head(wiring, room, weights, k, before, plan, trail)
+        _carry_from_head(wiring, room, weights, k, before, plan, trail, out)
         for entry in range(room.log_ptr[before, 0], room.log_ptr[before, plan.n_steps]):
             if room.log_asked[entry]:
                 room.log_error[entry] = carried(room.log_error[entry], a)
@@ -162,7 +164,6 @@ def _enter(wiring, room, weights, k, t, plan, trail, out, a):
         if slope == 0:
             continue
         row[O_ERROR_EVENT] += 1
-        out.error_events[layer[L_NEURONS] + j] += 1
         entered = entering(slope, error, a)
         trail.theta_gradient[layer[L_NEURONS] + j] -= entered
         if is_held:
@@ -173,7 +174,7 @@ def _enter(wiring, room, weights, k, t, plan, trail, out, a):
 
 
 @kernel
-def _carry_step(wiring, room, weights, k, before, t, trail, a):
+def _carry_step(wiring, room, weights, k, before, t, trail, out, a):
     """Give the log entries of the sources in a step the errors of their targets."""
     layer = wiring.layers[k]
     pools, n_out = layer[L_POOLS], layer[L_N_OUT]
@@ -193,7 +194,9 @@ def _carry_step(wiring, room, weights, k, before, t, trail, a):
                 total += more
                 n_met += n
         trail.tally[k, O_PROPAGATION] += n_met
-        trail.tally[k, O_PACKET] += n_met > 0
+        if n_met:
+            trail.tally[k, O_PACKET] += 1
+            out.error_packets[wiring.layers[before, L_NEURONS] + source] += 1
         room.log_error[entry], room.log_asked[entry] = carried(total, a), n_met > 0
 
 
@@ -208,6 +211,8 @@ def _learn_step(wiring, room, k, t, plan, trail, store, a):
         trail.gradient,
         trail.touched,
     )
+    if plan.mask == MASK_NONE:
+        live = trail.every[:n_out]
     for event in range(room.event_ptr[k, t], room.event_ptr[k, t + 1]):
         i, c = np.int64(room.event_index[event]), np.int64(room.event_count[event])
         trail.tally[k, O_GRADIENT_MAC] += c * learn_row(
@@ -247,7 +252,7 @@ def _reverse_population(wiring, room, weights, k, before, plan, trail, store, ou
             if trail.alive[j]:
                 trail.dv[j] = kept(trail.value[j], trail.since[j] - t, a)
         if before >= 0 and k > plan.lowest:
-            _carry_step(wiring, room, weights, k, before, t, trail, a)
+            _carry_step(wiring, room, weights, k, before, t, trail, out, a)
         _learn_step(wiring, room, k, t, plan, trail, store, a)
 
 

@@ -11,7 +11,6 @@ from nmhw.sim.kernels.intrinsics import borrow
 from nmhw.sim.learning.kernels.arithmetic import moved_threshold, output_errors
 from nmhw.sim.learning.kernels.layout import (
     LAW_HOMEOSTATIC,
-    MASK_NONE,
     O_EXPONENTIAL,
     O_LOG,
 )
@@ -108,9 +107,8 @@ def _close_over_run_steps(stamp: str) -> Any:
                 continue
             if n_learned and not plan.is_stream:
                 a.n_moments[0] += 1
-                touches_all = plan.mask == MASK_NONE or a.moments_all
                 update_weights(
-                    wiring, trail.gradient, trail.touched, touches_all, n_waiting, store, a
+                    wiring, trail.gradient, trail.touched, a.moments_all, n_waiting, store, a
                 )
             if plan.law >= LAW_HOMEOSTATIC:
                 _move_thresholds(theta, trail, n_waiting, plan, a)

@@ -33,12 +33,13 @@ from nmhw.sim.learning.kernels.update import first_highest, update_weights
 
 
 @kernel
-def _leave(room, k, i, d_time, row):
+def _leave(wiring, room, k, i, d_time, row, out):
     """Hand an error to the source that an input came from."""
     source = room.winner[k, i]
     if not room.is_reached[source]:
         room.is_reached[source] = 1
         row[O_PACKET] += 1
+        out.error_packets[wiring.layers[k - 1, L_NEURONS] + source] += 1
     room.d_time[source] += d_time
 
 
@@ -48,7 +49,6 @@ def _reverse_head(wiring, room, weights, k, plan, store, out, a):
     for j in range(room.error.size):
         if room.on[j]:
             row[O_ERROR_EVENT] += 1
-            out.error_events[layer[L_NEURONS] + j] += 1
     room.d_time[:] = 0
     room.is_reached[:] = 0
     for i in range(layer[L_N_IN]):
@@ -60,7 +60,7 @@ def _reverse_head(wiring, room, weights, k, plan, store, out, a):
             row[O_PROPAGATION] += n
             if n:
                 back = carried(total, a)
-                _leave(room, k, i, -back if t < a.reads_at else back - back, row)
+                _leave(wiring, room, k, i, -back if t < a.reads_at else back - back, row, out)
         row[O_GRADIENT_MAC] += learn_row(
             wiring, layer, k, i, max(a.reads_at - t, t - t), room.error, room.on, plan.is_stream,
             room.gradient, room.touched, store, a,
@@ -95,7 +95,6 @@ def _reverse_layer(wiring, room, weights, k, plan, store, out, a):
             e[j] = error_of(room.d_time[j], room.total[k, j], a)
             row[O_ERROR_EVENT] += 1
             row[O_DIVISION] += 1
-            out.error_events[layer[L_NEURONS] + j] += 1
     room.d_time[:] = 0
     room.is_reached[:] = 0
     is_causal = room.is_causal[:n_out]
@@ -108,7 +107,7 @@ def _reverse_layer(wiring, room, weights, k, plan, store, out, a):
             total, n = carry_row(wiring, layer, i, weights, e, is_causal)
             row[O_PROPAGATION] += n
             if n:
-                _leave(room, k, i, carried(total, a), row)
+                _leave(wiring, room, k, i, carried(total, a), row, out)
         row[O_GRADIENT_MAC] += learn_row(
             wiring, layer, k, i, t - t + 1, ahead, is_causal, plan.is_stream,
             room.gradient, room.touched, store, a,

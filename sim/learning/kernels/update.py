@@ -9,14 +9,14 @@ from nmhw.sim.learning.kernels.layout import L_IS_FROZEN, L_N_WEIGHTS, L_WEIGHTS
 
 
 @kernel
-def update_weights(wiring, gradient, touched, touches_all, n, store, a):
-    """Rewrite weights layer by layer; gradients and marks are cleared."""
+def update_weights(wiring, gradient, touched, moves_all, n, store, a):
+    """Rewrite touched weights layer by layer (Adam: all); gradients and marks are cleared."""
     for k in range(len(wiring.layers)):
         layer = wiring.layers[k]
         if layer[L_IS_FROZEN]:
             continue
         for w in range(layer[L_WEIGHTS], layer[L_WEIGHTS] + layer[L_N_WEIGHTS]):
-            if touched[w] or touches_all:
+            if touched[w] or moves_all:
                 rewrite(store, k, w, gradient[w], n, a)
                 touched[w] = 0
                 gradient[w] = 0

@@ -1,4 +1,4 @@
-"""Blocks through a WeightStore by a compiled loop: the codes, words and counts of its ``add``."""
+"""Blocks through a WeightStore by a compiled loop: the codes and words of its ``add``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from nmhw.sim.learning.lfsr import byte_table
 from nmhw.sim.learning.local.kernels_block import add_block as add_compiled
 from nmhw.sim.learning.local.rule import Floats, Ints
 from nmhw.sim.learning.weight_store import WeightStore
-from nmhw.values.learning import OPERATION_INDEX
-
-_READ, _WRITE, _WORD = (
-    OPERATION_INDEX[name] for name in ("weight_read", "weight_write", "random_word")
-)
 
 
 def add_block(store: WeightStore, layer: int, rows: Ints, cols: Ints, dw: Floats) -> None:
@@ -23,9 +18,6 @@ def add_block(store: WeightStore, layer: int, rows: Ints, cols: Ints, dw: Floats
         store.flat_codes, store.flat_values, store.starts[layer], store.shapes[layer][1],
         rows, cols, np.ascontiguousarray(dw), store.scale, store.max_code, state, byte_table(),
     )  # fmt: skip
-    counts, n = store.counts[layer], rows.size * cols.size
     if is_stochastic:
         store.registers[layer] = state
-        counts[_WORD] += n
-    counts[_READ] += n
-    counts[_WRITE] += n if store.format.policy == "always" else n_changed
+    store.tally[layer] += (rows.size * cols.size, n_changed)

@@ -141,7 +141,7 @@ class LocalClassifier:
         # errors are broadcast: no layer sends any to its sources
         routed = [np.zeros(self.net.layers[k].n_out, np.int64) for k in self.net.feedforward]
         silent = tuple(float(1.0 - fired[k].mean()) for k in hidden)
-        return EpochOutcome(counts, {}, n_correct, len(order), silent, routed, scores)
+        return EpochOutcome(counts, {}, n_correct, len(order), silent, routed, {}, scores)
 
     def predict(self, inputs: PackedEvents) -> tuple[Floats, NDArray[np.int64], OperationCounts]:
         """Return scores (the head's membranes), predictions and the counts of the forward pass."""

@@ -58,6 +58,35 @@ def test_the_baselines_are_the_same_training_counted_for_three_machines(
                 assert ratio["low"] <= ratio["value"] <= ratio["high"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "law", "note"),
+    [
+        ("mpd-ed", "ramp", "threshold ramp"),
+        ("mpd-ed", "homeostatic", "threshold homeostatic"),
+        ("std-ed", "ramp", "threshold const: the ramp threshold of std-ed is a law of spike times"),
+    ],
+)
+def test_every_row_names_its_threshold_law(rule: str, law: str, note: str) -> None:
+    done = learn(
+        SMALL, rule, net="64-8-10", n_steps=4, epochs=1, rule_options={"threshold": law},
+        baselines=("stbp-gated", "stbp-band"), **FLOAT,
+    )  # fmt: skip
+    own, *others = done.to_json()["trainings"]
+    assert own["notes"] == [f"threshold {law}"]
+    assert [t["notes"] for t in others] == [[note]] * 2
+    assert f"stbp-gated, stbp-band: {note}" in done.report() or rule == "mpd-ed"
+
+
+def test_a_baseline_trains_with_the_threshold_it_names() -> None:
+    options = {"net": "64-8-10", "n_steps": 6, "epochs": 1, "baselines": ("stbp-gated",), **FLOAT}
+    const, ramp = (
+        learn(SMALL, "mpd-ed", rule_options={"threshold": law}, **options)
+        for law in ("const", "ramp")
+    )
+    spikes = [d.baselines[0].counts.by_operation()["spike"] for d in (const, ramp)]
+    assert spikes[1] > spikes[0]
+
+
 def test_the_json_has_the_promised_keys(steps: LearningExperiment) -> None:
     summary = steps.to_json()
     promised = {"rule", "chip", "data", "accuracy", "epochs", "op_ratio", "energy_ratio", "scope"}

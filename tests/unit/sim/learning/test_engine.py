@@ -151,7 +151,7 @@ def test_outputs_with_a_small_error_take_none() -> None:
     before = engine.weights()[1]
     outcome = engine.train(packed(x), labels, np.arange(1))
     quiet = int(error.argmin())
-    assert outcome.error_events[-1].tolist() == [int(j != quiet) for j in range(3)]
+    assert outcome.counts.values[1, OPERATION_INDEX["error_event"]] == 2
     changed = (engine.weights()[1] != before).any(axis=0)
     assert changed.tolist() == [j != quiet for j in range(3)]
 
@@ -183,6 +183,62 @@ def test_stbp_is_also_counted_as_other_machines_would_work(name: Any) -> None:
     expected = run_batch(net, engine.weights(), rule, x, labels, name)
     outcome = engine.train(packed(x), labels, np.arange(1))
     assert outcome.other_counts[name].values.tolist() == expected.counts.values.tolist()
+
+
+def test_a_gated_training_rewrites_only_weights_whose_source_had_an_event() -> None:
+    rule = named("stbp", n_steps=8, init_mean=2.0)
+    x, labels = raster(4), np.array([2, 0, 1, 2])
+    x[:, :, [1, 4]] = 0  # two silent inputs
+    for batch, shown in ((1, 4), (4, 1)):
+        store = WeightFormat(policy="always")
+        engine = make_engine(rule, store, "integer", batch=batch, lr=1.0, accountings=("dense",))
+        before = engine.weights()[0]
+        outcome = engine.train(packed(x), labels, np.arange(4))
+        fired = x.any(axis=1) if batch == 1 else x.any(axis=(0, 1))[None]
+        for name in ("weight_read", "weight_write", "random_word"):
+            column = OPERATION_INDEX[name]
+            assert outcome.counts.values[0, column] == fired.sum() * 9, name
+            assert outcome.other_counts["dense"].values[0, column] == shown * 6 * 9, name
+        changed = (engine.weights()[0] != before).any(axis=1)
+        assert not changed[[1, 4]].any()
+        assert changed.any()
+
+
+@pytest.mark.parametrize("head", ["integrator", "spiking"])
+def test_each_machine_has_its_own_error_packets(head: Any) -> None:
+    """As many as its counts say, and those of the head once where it sends once."""
+    rule = named("stbp", n_steps=8, init_mean=2.0, head=head)
+    x, labels, net = raster(4), np.array([2, 0, 1, 2]), parse_sizes("6-9-4-3")
+    names: Any = ("dense", "gated", "gated-once")
+    engine = Engine(
+        net, initial_weights(net, rule, 1), rule, FLOATS, mode="float", accountings=names
+    )
+    outcome = engine.train(packed(x), labels, np.arange(4))
+    column = OPERATION_INDEX["error_packet"]
+    for name in names:
+        packets = [int(p.sum()) for p in outcome.other_packets[name]]
+        assert packets == [*outcome.other_counts[name].values[1:, column], 0]
+    once = 1 if head == "integrator" else 8
+    assert outcome.other_packets["gated-once"][1].tolist() == [4 * once] * 4
+    assert outcome.other_packets["dense"][1].tolist() == [4 * 8] * 4
+
+
+@pytest.mark.parametrize("rule", [MPD_ED, MPD_ED.with_(mask="band"), TICKS])
+def test_error_packets_per_neuron_sum_to_the_counted_ones(rule: GradientRule) -> None:
+    x, labels, net = raster(4), np.array([2, 0, 1, 2]), parse_sizes("6-9-7-3")
+    inputs = pack_times(1 - blobs(4)[0], rule) if rule.uses_times else packed(x)
+    outcome = make_engine(rule, net=net, mode="integer", store=WeightFormat()).train(
+        inputs, labels, np.arange(4)
+    )
+    counted = outcome.counts.values[1:, OPERATION_INDEX["error_packet"]].tolist()
+    assert [int(p.sum()) for p in outcome.error_packets] == [*counted, 0]
+    assert counted[-1] > 0
+
+
+def test_a_training_with_a_mask_is_not_counted_as_a_gated_machine() -> None:
+    engine = make_engine(accountings=("gated",))
+    with pytest.raises(UnsupportedError, match="does not know which weights"):
+        engine.train(packed(raster(1)), np.array([0]), np.arange(1))
 
 
 def test_an_event_machine_cannot_be_counted_from_a_training_without_a_mask() -> None:

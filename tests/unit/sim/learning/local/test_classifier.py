@@ -52,7 +52,7 @@ def test_three_classes_are_learned(name: str) -> None:
     assert (after == labels).mean() > 0.75
     assert outcome.counts.n_samples == outcome.n_updated == N
     assert outcome.counts.total("weight_read") >= outcome.counts.total("weight_write") > 0
-    assert [int(e.sum()) for e in outcome.error_events] == [0, 0]
+    assert [int(e.sum()) for e in outcome.error_packets] == [0, 0]
     assert outcome.scores.shape == (N, 3)
 
 
