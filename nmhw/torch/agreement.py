@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from nmhw.errors import TorchError
+from nmhw.torch.framework_neurons import FoundNeurons, Layout
 from nmhw.torch.graph import INPUT, Graph, Site
-from nmhw.torch.recognize import FoundNeurons, Layout
 from nmhw.values.linear import Shape
 from nmhw.values.network import Network
 from nmhw.values.notice import Notice
@@ -113,7 +113,10 @@ def _input_raster(network: Network, graph: Graph, found: Found) -> NDArray[Any] 
         layout, trace = found[site.name].layout, graph.trace
         made = trace.values[trace.calls[site.calls[-1]].outputs[0]]
         if layout == "step":
-            ports = [trace.values[e] for e in graph.entries(site)]
+            entries = graph.entries(site)
+            ports = [trace.values[e] for e in entries]
+            if len(entries) > 1 and len(set(entries)) == 1:
+                return _whole_raster(ports[0], len(entries), shape)
             if any(t.numel() != len(t) * math.prod(shape) for t in ports):
                 return None
             return torch.stack([t.reshape(-1, *shape) for t in ports], 1).numpy()
@@ -124,12 +127,22 @@ def _input_raster(network: Network, graph: Graph, found: Found) -> NDArray[Any] 
             extent = (len(made) // n_steps, n_steps)
         else:
             extent = (made.shape[0], made.shape[1])
-        port = trace.values[path.entry()]
+        port = trace.values[path.entry(site.value)]
         if port.numel() != math.prod(extent) * math.prod(shape):
             return None
         full = port.reshape(*extent, *shape)
         return (full.transpose(0, 1) if layout == "TN" else full).numpy()
     return None
+
+
+def _whole_raster(port: torch.Tensor, n_steps: int, shape: Shape) -> NDArray[Any] | None:
+    """Return the raster of a port that all steps were cut from, (samples, steps, ...)."""
+    if port.numel() != math.prod(port.shape[:2]) * math.prod(shape):
+        return None
+    full = port.reshape(*port.shape[:2], *shape)
+    if port.shape[0] == n_steps:
+        full = full.transpose(0, 1)
+    return full.numpy() if full.shape[1] == n_steps else None
 
 
 def _raster_of(

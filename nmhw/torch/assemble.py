@@ -8,12 +8,23 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from nmhw.errors import TorchError
-from nmhw.torch.graph import INPUT, Graph, Path, Site, claimed_shape
-from nmhw.torch.layers import Chain, follow, keeps_values, max_pool_window
-from nmhw.torch.recognize import FoundNeurons
-from nmhw.values.linear import Shape
+from nmhw.torch.chain import Chain
+from nmhw.torch.framework_neurons import FoundNeurons
+from nmhw.torch.graph import INPUT, Graph, Site
+from nmhw.torch.layers import (
+    follow,
+    has_weights,
+    is_layer,
+    keeps_values,
+    max_pool_window,
+    refuse_layer,
+)
+from nmhw.torch.paths import Path, claimed_shape
+from nmhw.torch.tracing import trace_module
+from nmhw.values.linear import Dense, Shape
 from nmhw.values.network import Network
 from nmhw.values.network_builder import NetworkBuilder
 from nmhw.values.neuron import SPIKING_KINDS
@@ -50,6 +61,7 @@ def assemble(
                 path.source, site.name, ops=tuple(chain.ops), delay_steps=path.delay,
                 bias=None if chain.bias is None else chain.bias.ravel(), name=label,
             )  # fmt: skip
+        _add_loop(builder, site, shapes[site.name], found)
         if site.is_pool:
             notices.append(_pool_notice(site, found, math.prod(shapes[site.name]), profile))
     output = "output"
@@ -86,6 +98,26 @@ def _add_population(
         builder.population(site.name, shape, neurons.kind, **given)
 
 
+def _add_loop(builder: NetworkBuilder, site: Site, shape: Shape, found: Found) -> None:
+    """Join neurons with themselves where their layer holds recurrent weights, a step later."""
+    loop = found[site.name].loop if site.name in found else None
+    if loop is None:
+        return
+    trace = trace_module(loop, torch.zeros(1, *shape), is_layer)
+    chain, reached = Chain(shape), trace.root
+    for call in trace.calls:
+        if reached not in call.inputs:
+            refuse_layer(call)
+        follow(chain, replace(call, name=f"{site.name}.loop"), trace)
+        reached = call.outputs[0]
+    chain.reshape(shape, f"{site.name}.loop")
+    bias = None if chain.bias is None else chain.bias.ravel()
+    label = ">".join(chain.names) or f"{site.name}.loop"
+    builder.project(
+        site.name, site.name, ops=tuple(chain.ops), delay_steps=1, bias=bias, name=label
+    )
+
+
 def _spread(value: Any, shape: Shape) -> Any:
     array = np.asarray(value, np.float64)
     if array.size == 1:
@@ -93,6 +125,12 @@ def _spread(value: Any, shape: Shape) -> Any:
     if array.ndim == 1 and array.size == math.prod(shape):
         return array
     return np.broadcast_to(array, shape).ravel()
+
+
+def _size(graph: Graph, site: Site, found: Found) -> Shape:
+    """Return the shape of a layer of neurons."""
+    feed = found[site.name].feed
+    return (feed.out_features,) if feed is not None else _features(graph, site, found) or (1,)
 
 
 def _features(graph: Graph, site: Site, found: Found) -> Shape:
@@ -116,7 +154,7 @@ def _shapes(graph: Graph, found: Found) -> dict[str, Shape]:
         )  # fmt: skip
     for site in graph.order:
         if site.name in found:
-            shapes[site.name] = _features(graph, site, found) or (1,)
+            shapes[site.name] = _size(graph, site, found)
             continue
         known = [p for p in site.paths if p.source in shapes]
         if known:
@@ -135,8 +173,15 @@ def _chain(
         chain.reshape(tuple(graph.trace.values[call.inputs[0]].shape[-3:]), site.name)
         chain.add(max_pool_window(call, chain.shape), f"{site.name}_sum")
         return chain
-    for call in path.calls:
-        follow(chain, call, graph.trace)
+    for k, call in enumerate(path.calls):
+        own, whole = path.carries(k)
+        is_biased = own if chain.part is not None and not has_weights(call, graph.trace) else whole
+        follow(chain, call, graph.trace, is_biased=is_biased)
+    chain.embed(site.name)
+    feed = found[site.name].feed if site.name in found else None
+    if feed is not None:
+        chain.reshape((feed.in_features,), site.name)
+        chain.add(Dense(feed.weight.detach().double().numpy()), f"{site.name}.input_weights")
     if site.name in shapes and chain.shape != shapes[site.name]:
         if math.prod(chain.shape) != math.prod(shapes[site.name]):
             raise TorchError(

@@ -15,9 +15,10 @@ from nmhw.api.reading import give_meaning
 from nmhw.errors import ProfileError, TorchError, UsageError
 from nmhw.torch.agreement import check_agreement
 from nmhw.torch.assemble import assemble
+from nmhw.torch.framework_neurons import FoundNeurons
 from nmhw.torch.graph import Graph
 from nmhw.torch.layers import is_layer
-from nmhw.torch.recognize import FoundNeurons, find_neurons, is_neuron, own_step_s
+from nmhw.torch.recognize import find_neurons, is_neuron, keeps_states, own_step_s
 from nmhw.torch.tracing import tensors_in, trace_module
 from nmhw.values.network import Network
 from nmhw.values.notice import Notice
@@ -109,9 +110,15 @@ def _copy(module: nn.Module) -> nn.Module:
     """Return a copy whose neurons have forgotten the samples they saw last."""
     kept = [tensor for part in module.modules() for tensor in tensors_in(vars(part))]
     made = [tensor for tensor in kept if not tensor.is_leaf]
+    memo: dict[int, Any] = {id(t): t.detach().clone() for t in made}
     try:
-        copied = copy.deepcopy(module, {id(t): t.detach().clone() for t in made})
-    except (RuntimeError, TypeError) as error:
+        for part in module.modules():
+            # the copier of sinabs' recurrent layers takes parameters of parts for its own
+            if isinstance(getattr(part, "rec_connect", None), nn.Module):
+                memo[id(part)] = part.__class__.__new__(part.__class__)
+                memo[id(part)].__dict__.update(copy.deepcopy(part.__dict__, memo))
+        copied = copy.deepcopy(module, memo)
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise TorchError(
             "the module cannot be copied, probably because it keeps states of the last sample",
             got=str(error).splitlines()[0], where=type(module).__name__,
@@ -119,7 +126,7 @@ def _copy(module: nn.Module) -> nn.Module:
             rule="torch.copy",
         ) from error  # fmt: skip
     for part in copied.modules():
-        if is_neuron(part):
+        if is_neuron(part) or keeps_states(part):
             forget = next((f for name in _RESETS if callable(f := getattr(part, name, None))), None)
             if forget is not None:
                 forget()

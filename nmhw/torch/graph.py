@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nmhw.errors import TorchError
-from nmhw.torch.layers import AXES, RESHAPES, SAME, SUMS, is_max_pool, refuse_step_norm
+from nmhw.torch.layers import (
+    PLACE,
+    SUMS,
+    is_max_pool,
+    refuse_layer,
+    refuse_step_norm,
+)
+from nmhw.torch.paths import Path, meet
 from nmhw.torch.recognize import is_neuron
-from nmhw.torch.tracing import Call, Trace
-from nmhw.values.linear import Shape
+from nmhw.torch.tracing import MAKERS, Call, Trace
 
 INPUT = "input"
 _JOINS = ("stack", "cat", "concat", "concatenate")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Path:
-    """Calls that lead from a site (or the input) to another; ``port`` is the value they start at.
-
-    ``delay`` counts steps: the source was called that many steps before the target.
-    """
-
-    source: str
-    delay: int
-    port: int
-    calls: tuple[Call, ...] = ()
-
-    def signature(self) -> tuple[Any, ...]:
-        """Return what must be alike in every step."""
-        return (self.source, tuple(c.module or c.function for c in self.calls))
-
-    def then(self, call: Call) -> Path:
-        """Return the path with one more call."""
-        return Path(self.source, self.delay, self.port, (*self.calls, call))
-
-    def entry(self) -> int:
-        """Return the value that the first call takes that does more than pick samples or steps."""
-        for call in self.calls:
-            if call.function not in SAME and call.function not in AXES:
-                return call.inputs[0]
-        return self.calls[-1].outputs[0] if self.calls else self.port
-
 
 @dataclass(slots=True, eq=False)
 class Site:
@@ -86,8 +62,9 @@ class Graph:
         """Return what the input's path to a site takes in every one of its calls."""
         out = []
         for turn, index in enumerate(site.calls):
-            paths = self._back(self.trace.calls[index].inputs[0], turn, len(site.calls))
-            out += [p.entry() for p in paths if p.source == INPUT][:1]
+            arrived = self.trace.calls[index].inputs[0]
+            paths = self._back(arrived, turn, len(site.calls))
+            out += [p.entry(arrived) for p in paths if p.source == INPUT][:1]
         return out
 
     def _end(self, value: int) -> list[str]:
@@ -174,6 +151,8 @@ class Graph:
         if index is None:
             return self._given(value)
         call = self.trace.calls[index]
+        if self._is_constant(value):
+            return self._given(value)
         if call.module is not None and is_neuron(call.module):
             if value != call.outputs[0]:
                 raise TorchError(
@@ -187,11 +166,13 @@ class Graph:
         if is_max_pool(call):
             return [Path(self._max_pool(call, turn, total), 0, value)]
         if call.function in SUMS:
-            self._check_addends(call)
-            return [p for v in call.inputs for p in self._back(v, turn, total)]
+            return self._sum(call, turn, total)
         if call.function in _JOINS:
             return self._joined(call, turn, total)
-        return [p.then(call) for p in self._back(call.inputs[0], turn, total)]
+        driven = [v for v in call.inputs if v in self.trace.driven]
+        if len(driven) > 1 and call.module is None:
+            refuse_layer(call)
+        return [p.then(call) for p in self._back((driven or call.inputs)[0], turn, total)]
 
     def _given(self, value: int) -> list[Path]:
         """Return the path from the input, or none from a state that starts at zero."""
@@ -202,59 +183,57 @@ class Graph:
         raise TorchError(
             "a tensor that is no input and no layer's output takes part",
             got=f"shape {tuple(self.trace.values[value].shape)}",
-            hint="put constants into a layer's bias", rule="torch.constant",
+            hint="put constants into a layer's bias; begin with states of zero",
+            rule="torch.constant",
         )  # fmt: skip
 
+    def _sum(self, call: Call, turn: int, total: int) -> list[Path]:
+        """Return the paths of all addends; constants go with the one that carries biases."""
+        if call.keywords.get("alpha", 1) != 1:
+            refuse_layer(call)
+        addends = [v for v in call.inputs if not self._is_constant(v)]
+        paths = meet([p for v in addends for p in self._back(v, turn, total)])
+        numbers = [a for a in call.arguments if isinstance(a, int | float) and a != 0]
+        constants = [v for v in call.inputs if self._is_constant(v) and self.trace.values[v].any()]
+        if numbers or constants:
+            return [p.then(call) if p.is_carrier else p for p in paths]
+        return paths
+
+    def _is_constant(self, value: int) -> bool:
+        """Whether functions alone made a value of parameters and numbers."""
+        if value in self.trace.driven or value == self.trace.root:
+            return False
+        index = self.trace.maker.get(value)
+        if index is None:
+            return True
+        call = self.trace.calls[index]
+        is_made = call.function in MAKERS or all(self._is_constant(v) for v in call.inputs)
+        return call.module is None and is_made
+
     def _joined(self, call: Call, turn: int, total: int) -> list[Path]:
-        """Return the path of steps that were stacked: all of one source."""
+        """Return the path of steps that were stacked, or the paths of features that were joined."""
         several = [self._back(v, turn, total) for v in call.inputs]
         sources = {tuple(p.signature() for p in paths) for paths in several}
+        if len(sources) > 1 and call.function != "stack":
+            return self._placed(call, several)
         if len(sources) > 1:
             raise TorchError(
-                "outputs of different layers are joined", got=call.function, where=call.name,
-                hint="add the branches (x + y), or one layer over the inputs of both",
+                "outputs of different layers are stacked", got=call.function, where=call.name,
+                hint="torch.cat along the channels, or add the branches (x + y)",
                 rule="torch.joined",
             )  # fmt: skip
-        return [Path(p.source, 0, call.outputs[0], p.calls) for p in several[-1]]
+        return [replace(p, delay=0, port=call.outputs[0]) for p in several[-1]]
 
-    def _check_addends(self, call: Call) -> None:
-        numbers = [a for a in call.arguments if isinstance(a, int | float) and a != 0]
-        if numbers or call.keywords.get("alpha", 1) != 1:
-            raise TorchError(
-                "a number is added", got=numbers or call.keywords, where=call.name,
-                hint="a layer's bias", rule="torch.constant",
-            )  # fmt: skip
-
-
-def claimed_shape(path: Path, trace: Trace, features: Shape) -> Shape:
-    """Return the shape of one sample's data at the start of a path, by what its layers take.
-
-    Parameters
-    ----------
-    features : shape at the path's end, where nothing on the way says otherwise
-    """
-    for position, call in enumerate(path.calls):
-        given = trace.values[call.inputs[0]].shape
-        module: Any = call.module
-        if isinstance(module, nn.Linear):
-            return (module.in_features,)
-        rank = _rank(module, call, len(given))
-        if rank:
-            return tuple(given[-rank:])
-        if isinstance(module, nn.Flatten | nn.Unflatten) or call.function in RESHAPES:
-            rest = Path(path.source, 0, 0, path.calls[position + 1 :])
-            size = math.prod(claimed_shape(rest, trace, features))
-            fits = [k for k in range(1, len(given)) if math.prod(given[k:]) == size]
-            if fits:
-                return tuple(given[fits[0] :])
-    return features
-
-
-def _rank(module: Any, call: Call, n_axes: int) -> int:
-    """Return how many axes of a layer's input belong to one sample; 0 = it does not say."""
-    if isinstance(module, nn.BatchNorm1d):
-        return 1 if n_axes == 2 else 2
-    if isinstance(module, nn.Conv1d):
-        return 2
-    two = (nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.LPPool2d, nn.BatchNorm2d)
-    return 3 if isinstance(module, two) or "pool2d" in call.function else 0
+    def _placed(self, call: Call, several: list[list[Path]]) -> list[Path]:
+        """Return the paths of tensors joined along an axis, each with its place on that axis."""
+        shapes = [self.trace.values[v].shape for v in call.inputs]
+        made = self.trace.values[call.outputs[0]].shape
+        axis = call.keywords.get("dim", call.arguments[1] if len(call.arguments) > 1 else 0)
+        axis = axis % len(made)
+        found, offset = [], 0
+        for value, shape, paths in zip(call.inputs, shapes, several, strict=True):
+            where = (offset, made[axis], len(made) - axis)
+            part = Call(call.name, None, PLACE, where, {}, (value,), call.outputs)
+            found += [p.then(part) for p in paths]
+            offset += shape[axis]
+        return meet(found, is_join=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,21 +13,26 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nmhw.errors import TorchError
+from nmhw.torch.chain import Chain
+from nmhw.torch.functions import pool_of, weights_of
 from nmhw.torch.tracing import Call, Trace
-from nmhw.values.linear import Conv, Dense, LinearOp, Pool, Reshape, Scale, Shape
-from nmhw.values.notice import Notice
+from nmhw.values.linear import Conv, Dense, Pool, Scale, Shape
 
 Floats = NDArray[np.float64]
 
 #: Functions that leave values and their order as they are, apart from axes of samples and steps.
 SAME = frozenset(
     {"__getitem__", "select", "unbind", "contiguous", "clone", "detach", "to", "float", "double",
-     "type", "cpu", "dropout", "stack", "alias", "expand", "repeat", "narrow", "split", "chunk"}
+     "type", "cpu", "dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout",
+     "stack", "alias", "expand", "repeat", "narrow", "split", "chunk"}
 )  # fmt: skip
 RESHAPES = frozenset({"flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten", "ravel"})
 AXES = frozenset({"permute", "transpose", "movedim", "swapaxes", "swapdims", "moveaxis"})
 SUMS = frozenset({"add", "add_", "__add__", "__radd__", "__iadd__"})
 PRODUCTS = frozenset({"mul", "mul_", "__mul__", "__rmul__", "__imul__", "div", "__truediv__"})
+
+#: A tensor joined with others: (offset, size of the whole, number of axes from there on).
+PLACE = "place"
 
 _WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 _DROPPED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
@@ -43,6 +48,12 @@ def is_layer(module: nn.Module) -> bool:
     return isinstance(module, known) or (in_torch and has_no_parts)
 
 
+def has_weights(call: Call, trace: Trace) -> bool:
+    """Whether a call takes all channels of its input, or adds to all of them."""
+    is_linear = isinstance(call.module, _WEIGHTS) or call.function in SUMS
+    return is_linear or (call.module is None and weights_of(call, trace) is not None)
+
+
 def keeps_values(call: Call) -> bool:
     """Whether a call changes shapes alone."""
     is_shape = isinstance(call.module, (*_DROPPED, *_SHAPES))
@@ -54,38 +65,12 @@ def is_max_pool(call: Call) -> bool:
     return isinstance(call.module, nn.MaxPool2d) or call.function.startswith("max_pool2d")
 
 
-@dataclass(slots=True, eq=False)
-class Chain:
-    """Operations from a source of some shape on; ``bias`` has the shape reached."""
-
-    shape: Shape
-    ops: list[LinearOp] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    bias: Floats | None = None
-    notices: list[Notice] = field(default_factory=list)
-
-    def add(self, op: LinearOp, name: str, bias: Floats | None = None) -> None:
-        """Append an operation; what was added before passes through it."""
-        if self.bias is not None:
-            self.bias = op.apply(self.bias[None])[0]
-        if bias is not None:
-            self.bias = bias if self.bias is None else self.bias + bias
-        self.ops.append(op)
-        self.names.append(name)
-        self.shape = op.output_shape
-
-    def reshape(self, shape: Shape, name: str) -> None:
-        """Give the data another shape of the same size; one name per change."""
-        if shape != self.shape:
-            self.add(Reshape(self.shape, shape), f"{name}_shape")
-
-    def note(self, rule: str, name: str, text: str, kind: str = "assumption") -> None:
-        """Record what was folded, dropped or approximated."""
-        self.notices.append(Notice(rule, name, text, kind, about=name))
-
-
-def follow(chain: Chain, call: Call, trace: Trace) -> None:
+def follow(chain: Chain, call: Call, trace: Trace, *, is_biased: bool = True) -> None:
     """Extend a chain by what one call does.
+
+    Parameters
+    ----------
+    is_biased : whether the chain carries the biases of the call; one of those through it does
 
     Raises
     ------
@@ -95,11 +80,11 @@ def follow(chain: Chain, call: Call, trace: Trace) -> None:
     given = trace.values[call.inputs[0]]
     module = call.module
     if module is None:
-        _function(chain, call, trace)
+        _function(chain, call, trace, is_biased)
     elif isinstance(module, _WEIGHTS):
-        _weights(chain, module, given, call.name)
+        _weights(chain, module, given, call.name, is_biased)
     elif isinstance(module, _BatchNorm):
-        _normalization(chain, module, call.name)
+        _normalization(chain, module, call.name, is_biased)
     elif isinstance(module, _POOLS):
         _pool(chain, module, given, call.name)
     elif isinstance(module, _DROPPED):
@@ -133,13 +118,14 @@ def _array(tensor: torch.Tensor | None) -> Floats | None:
 
 
 def _weights(
-    chain: Chain, module: nn.Linear | nn.Conv1d | nn.Conv2d, given: torch.Tensor, name: str
-) -> None:
-    weight, bias = _array(module.weight), _array(module.bias)
+    chain: Chain, module: nn.Linear | nn.Conv1d | nn.Conv2d, given: torch.Tensor, name: str,
+    is_biased: bool,
+) -> None:  # fmt: skip
+    weight, bias = _array(module.weight), _array(module.bias) if is_biased else None
     assert weight is not None
     if isinstance(module, nn.Linear):
         chain.reshape((module.in_features,), name)
-        chain.add(Dense(np.ascontiguousarray(weight)), name, bias)
+        chain.add(Dense(np.ascontiguousarray(weight[:, chain.take_part()])), name, bias)
         return
     n_axes = 2 if isinstance(module, nn.Conv2d) else 1
     chain.reshape(tuple(given.shape[-1 - n_axes :]), name)
@@ -148,6 +134,9 @@ def _weights(
             "a border that is not zero", got=module.padding_mode, where=name,
             hint='padding_mode="zeros"', rule="torch.padding",
         )  # fmt: skip
+    if module.groups > 1:
+        chain.embed(name)
+    weight = weight[:, chain.take_part()]
     pads = _pads(module)
     stride, dilation = (tuple(int(n) for n in v) for v in (module.stride, module.dilation))
     shape = chain.shape
@@ -176,7 +165,7 @@ def _pads(module: nn.Conv1d | nn.Conv2d) -> tuple[int, ...]:
     return tuple(int(p) for pad in module.padding for p in (pad, pad))
 
 
-def _normalization(chain: Chain, module: _BatchNorm, name: str) -> None:
+def _normalization(chain: Chain, module: _BatchNorm, name: str, is_biased: bool) -> None:
     if type(module).__name__ in ("BatchNormThroughTime2d", "BatchNormThroughTime1d") or hasattr(
         module, "bn_list"
     ):
@@ -191,6 +180,11 @@ def _normalization(chain: Chain, module: _BatchNorm, name: str) -> None:
     weight, bias = _array(module.weight), _array(module.bias)
     gain = gain if weight is None else gain * weight
     shift = -mean * gain if bias is None else bias - mean * gain
+    if chain.part is not None:
+        own = slice(chain.part[0], chain.part[0] + chain.shape[0])
+        gain, shift = gain[own], shift[own]
+    if not is_biased:
+        shift = np.zeros_like(shift)
     spread = (-1, *(1,) * (len(chain.shape) - 1))
     drive = np.ascontiguousarray(np.broadcast_to(shift.reshape(spread), chain.shape))
     last = chain.ops[-1] if chain.ops else None
@@ -281,26 +275,58 @@ def max_pool_window(call: Call, shape: Shape) -> Conv | Pool:
     return Conv(ones, in_shape, stride, borders, dilation, shape[0])
 
 
-def _function(chain: Chain, call: Call, trace: Trace) -> None:
+def _function(chain: Chain, call: Call, trace: Trace, is_biased: bool) -> None:
     name = call.function
+    given = trace.values[call.inputs[0]]
+    weights, pool = weights_of(call, trace), pool_of(call, given.ndim)
     if name in SAME or name in RESHAPES:
         return
-    if name in AXES:
+    if name == PLACE:
+        offset, size, rank = call.arguments
+        chain.place(offset, size, rank, call.name)
+    elif name in AXES:
         _check_axes(chain, call, trace)
-    elif name in PRODUCTS and len(call.inputs) == 1:
-        factor = next(a for a in call.arguments if isinstance(a, int | float))
-        if name in ("div", "__truediv__"):
-            if not isinstance(call.arguments[0], torch.Tensor):
-                refuse_layer(call)
-            factor = 1.0 / factor
-        chain.add(Scale(np.full(chain.shape, float(factor))), call.function)
-    elif name.startswith("avg_pool2d"):
-        names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
-        options = dict(zip(names, call.arguments[1:], strict=False)) | call.keywords
-        given = trace.values[call.inputs[0]]
-        _pool(chain, nn.AvgPool2d(**options), given, call.function)
+    elif weights is not None:
+        _weights(chain, weights, given, call.function, is_biased)
+    elif pool is not None:
+        _pool(chain, pool, given, call.function)
+    elif name in PRODUCTS:
+        chain.embed(name)
+        chain.add(Scale(_constant(chain, call, trace, name in ("div", "__truediv__"))), name)
+    elif name in SUMS:
+        chain.embed(name)
+        chain.drive(_constant(chain, call, trace))
     else:
         refuse_layer(call)
+
+
+def _constant(chain: Chain, call: Call, trace: Trace, divides: bool = False) -> Floats:
+    """Return the numbers and parameters that a sum or product takes, as one map of features."""
+    if divides and not (
+        isinstance(call.arguments[0], torch.Tensor) and call.inputs[0] in trace.driven
+    ):
+        refuse_layer(call)
+    total: Floats = np.zeros(chain.shape) if call.function in SUMS else np.ones(chain.shape)
+    for factor in _constants(call, trace):
+        values = np.asarray(factor)
+        while values.ndim > len(chain.shape) and values.shape[0] == 1:
+            values = values[0]
+        try:
+            spread = np.broadcast_to(values, chain.shape).astype(np.float64)
+        except ValueError:
+            raise TorchError(
+                "a constant differs between samples or steps", got=values.shape,
+                limit=chain.shape, where=call.name, hint="one value per feature or channel",
+                rule="torch.constant",
+            ) from None  # fmt: skip
+        total = total + spread if call.function in SUMS else total * spread
+    return 1.0 / total if divides else total
+
+
+def _constants(call: Call, trace: Trace) -> list[Any]:
+    """Return the arguments of a sum or product that the input does not reach."""
+    numbers: list[Any] = [a for a in call.arguments if isinstance(a, int | float)]
+    return numbers + [_array(trace.values[v]) for v in call.inputs if v not in trace.driven]
 
 
 def _check_axes(chain: Chain, call: Call, trace: Trace) -> None:

@@ -16,6 +16,12 @@ from torch.overrides import TorchFunctionMode
 
 from nmhw.errors import InputError, TorchError
 
+#: Functions that take a tensor for its shape alone.
+MAKERS = frozenset(
+    {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "new_zeros", "new_ones",
+     "new_full", "new_empty"}
+)  # fmt: skip
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -45,13 +51,17 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Trace:
-    """All calls in order, all tensors, and who made them (index of a call; absent = given)."""
+    """All calls in order, all tensors, and who made them (index of a call; absent = given).
+
+    ``driven`` are the tensors that depend on the input, ``root``.
+    """
 
     calls: list[Call] = field(default_factory=list)
     values: list[torch.Tensor] = field(default_factory=list)
     maker: dict[int, int] = field(default_factory=dict)
     root: int = 0
     results: tuple[int, ...] = ()
+    driven: frozenset[int] = frozenset()
 
     def calls_of(self, module: nn.Module) -> list[int]:
         """Return the indices of a layer's calls."""
@@ -118,7 +128,8 @@ class Recorder(TorchFunctionMode):
         index = len(self.trace.calls)
         self.trace.calls.append(call)
         outputs = []
-        for tensor in made:
+        # the spikes may stand once more among the states
+        for tensor in {id(t): t for t in made}.values():
             # a tensor that was changed in place, or handed through, is a new value of this call
             self._number[id(tensor)] = len(self.trace.values)
             self.trace.maker[len(self.trace.values)] = index
@@ -159,7 +170,17 @@ def trace_module(
         for hook in hooks:
             hook.remove()
     recorder.trace.results = tuple(recorder.number(t) for t in tensors_in(out))
+    recorder.trace.driven = _driven_values(recorder.trace)
     return recorder.trace
+
+
+def _driven_values(trace: Trace) -> frozenset[int]:
+    """Return the values that depend on the input."""
+    driven = {trace.root}
+    for call in trace.calls:
+        if call.function not in MAKERS and not driven.isdisjoint(call.inputs):
+            driven.update(call.outputs)
+    return frozenset(driven)
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:

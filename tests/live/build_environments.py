@@ -70,8 +70,10 @@ def build(folder: Path, recipe: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Build what is missing and say what is there."""
-    for name, recipe in tomllib.loads(RECIPES.read_text()).items():
+    """Build what is missing and say what is there; names on the command line choose some."""
+    recipes = tomllib.loads(RECIPES.read_text())
+    for name in sys.argv[1:] or recipes:
+        recipe = recipes[name]
         folder = ROOT / ".live" / name
         stamp = folder / "ready.txt"
         if stamp.is_file() and stamp.read_text() == fingerprint(recipe):
