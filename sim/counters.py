@@ -26,6 +26,9 @@ from nmhw.values.result import Counters
 
 Ints = NDArray[np.int64]
 
+#: Key of the routes in ``FanOut.kept``, where the names of sources are keys, too.
+_ROUTES = ("routes",)
+
 HOPS = ("hop.x", "hop.y", "hop.local", "link.crossing")
 
 
@@ -157,27 +160,44 @@ def _count_neurons(
 
 def _count_routes(fan_out: FanOut, chip: ChipSpec, emitted: Mapping[str, Ints]) -> dict[str, Ints]:
     """Count packets sent and their hops: at the sender, those of inputs at the receiver."""
-    from scipy.sparse import csr_array
-
-    n_cores = fan_out.cores.size
-    totals = {kind: np.zeros(n_cores, np.int64) for kind in ("axon.out", *HOPS)}
-    distances = _distances(chip, fan_out.cores)
+    totals = {kind: np.zeros(fan_out.cores.size, np.int64) for kind in ("axon.out", *HOPS)}
+    distances, routes = _routes(fan_out, chip)
     for source, tables in fan_out.packets.items():
         spikes, home = emitted[source], fan_out.homes.get(source)
+        if home is not None:
+            for kind, per_spike in routes[source].items():
+                totals[kind] += fan_out.at_home(source, spikes * per_spike)
+            continue
         for _, table in tables:
-            if home is None:
-                packets = table.count(spikes)
-                for kind in HOPS:
-                    totals[kind] += packets * distances[kind][-1]
-                continue
-            senders, row = np.unique(home, return_inverse=True)
-            place = (row.ravel(), np.arange(home.size))
-            sent = csr_array((spikes, place), shape=(senders.size, home.size))
-            between = table.count_rows(sent)
-            totals["axon.out"][senders] += between.sum(axis=1)
+            packets = table.count(spikes)
             for kind in HOPS:
-                totals[kind][senders] += (between * distances[kind][senders]).sum(axis=1)
+                totals[kind] += packets * distances[kind][-1]
     return totals
+
+
+def _routes(
+    fan_out: FanOut, chip: ChipSpec
+) -> tuple[dict[str, Ints], dict[str, dict[str, Ints]]]:
+    """Return distances, and per population what one spike of every neuron adds to each kind."""
+    found = fan_out.kept.get(_ROUTES)
+    if found is None or found[0] is not chip:
+        distances = _distances(chip, fan_out.cores)
+        routes: dict[str, dict[str, Ints]] = {}
+        for source, tables in fan_out.packets.items():
+            home = fan_out.homes.get(source)
+            if home is None:
+                continue
+            costs = {kind: distances[kind][:-1] for kind in HOPS if distances[kind][:-1].any()}
+            costs["axon.out"] = np.ones((1, fan_out.cores.size), np.int64)
+            routes[source] = {
+                kind: sum(
+                    (table.weigh(cost, home if kind in HOPS else 0 * home) for _, table in tables),
+                    np.zeros(home.size, np.int64),
+                )
+                for kind, cost in costs.items()
+            }
+        found = fan_out.kept[_ROUTES] = (chip, distances, routes)
+    return found[1], found[2]
 
 
 def _distances(chip: ChipSpec, cores: Ints) -> dict[str, Ints]:

@@ -63,15 +63,31 @@ class FanTable:
         m: Any = self.sparse
         return m.indptr.astype(np.int64), m.indices.astype(np.int32), m.data
 
+    @cached_property
+    def by_core(self) -> csr_array | None:
+        """``sparse`` transposed, None where it holds nothing."""
+        m = self.sparse
+        return None if m is None or not m.nnz else m.T.tocsr()
+
     def count(self, events: Ints) -> Ints:
         """Return (n_cores,) counts of ``events`` (n_source,) per source."""
         total = int(self.rows @ events) * self.columns
-        return total if self.sparse is None else total + self.sparse.T @ events
+        return total if self.by_core is None else total + self.by_core @ events
 
-    def count_rows(self, events: csr_array) -> Ints:
-        """Return (n_rows, n_cores) counts of an (n_rows, n_source) event matrix."""
-        table = np.multiply.outer(events @ self.rows, self.columns)
-        return table if self.sparse is None else table + (events @ self.sparse).toarray()
+    def weigh(self, weights: Ints, row: Ints) -> Ints:
+        """Return (n_source,) sums over the cores of entries times ``weights[row[source]]``.
+
+        Parameters
+        ----------
+        weights : (n_rows, n_cores) int64
+        row : (n_source,) int64
+        """
+        total = self.rows * (weights @ self.columns)[row]
+        m: Any = self.sparse
+        if m is not None and m.nnz:
+            source = np.repeat(np.arange(m.shape[0]), np.diff(m.indptr))
+            np.add.at(total, source, m.data * weights[row[source], m.indices])
+        return np.asarray(total, np.int64)
 
     def count_steps(self, events: EventArrays, n_steps: int, first_row: int, n_rows: int) -> Ints:
         """Return (n_rows, n_cores) counts of events (sample, step, index).
@@ -119,7 +135,7 @@ class FanOut:
     synops: Mapping[str, FanTable]
     encodings: Mapping[str, Ints]
     packets: Mapping[str, tuple[tuple[int, FanTable], ...]]
-    kept: dict[str, Any] = field(default_factory=dict, repr=False)
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def at_home(self, population: str, counts: Ints) -> Ints:
         """Return (n_cores,) sums of counts per neuron over the cores they are on."""

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from nmhw.sim.engine_output import EngineOutput, EventChunk
 from nmhw.sim.event_input import fit_steps
 from nmhw.sim.fanout import EventArrays, FanOut
-from nmhw.sim.kernels.count import count_classes, count_dense_fan_out, count_home
+from nmhw.sim.kernels.count import (
+    add_products,
+    count_classes,
+    count_dense_fan_out,
+    count_home,
+)
 from nmhw.sim.step_tables import SourceTable, source_table
 from nmhw.values.events import SpikeEvents
 from nmhw.values.quantized import QuantizedNetwork
@@ -24,9 +29,6 @@ Table = NDArray[np.int32]
 
 #: Per-step counts are kept while samples x steps x cores is at most this (about 30 bytes each).
 MAX_STEP_CELLS = 20_000_000
-
-#: Rows of one matrix product: what it makes stays in the cache.
-PIECE_ROWS = 2048
 
 
 class StepCounter:
@@ -81,7 +83,8 @@ class StepCounter:
             self._count(self.tables[name], arrays, 0, self.n_rows)
         for name, counts in output.step_counts.items():
             if self.tables[name].n_classes == 1:
-                self._book_classes(self.tables[name], counts.reshape(-1, 1), 0)
+                seen = np.ascontiguousarray(counts.reshape(-1, 1))
+                self._book_classes(self.tables[name], seen, 0)
         visit = np.broadcast_to(
             (visits // self.n_rows).astype(np.int32), (self.n_rows, visits.size)
         )
@@ -116,12 +119,8 @@ class StepCounter:
 
     def _book_classes(self, table: SourceTable, seen: Table, first: int) -> None:
         """Add what ``seen`` (rows, classes) events of every class amount to, from row ``first``."""
-        for key, columns, weights in table.products:
-            sums = self.sums[key]
-            for start in range(0, seen.shape[0], PIECE_ROWS):
-                piece = seen[start : start + PIECE_ROWS].astype(np.float64)
-                here = slice(first + start, first + start + piece.shape[0])
-                sums[here, columns] += (piece @ weights).astype(np.int32)
+        for key, column, weights in table.products:
+            add_products(seen, weights, self.sums[key], first, column)
 
     def _shifted(self) -> dict[str, Table]:
         """Return the counts by kind, at the rows where they belong."""

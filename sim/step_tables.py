@@ -23,8 +23,9 @@ Ints = NDArray[np.int64]
 #: Names of the synop kinds in the order of the encodings.
 SYNOPS = tuple(f"synop.{encoding}" for encoding in ENCODINGS)
 
-#: Up to so many distinct rows are counted as classes.
-MAX_CLASSES = 32
+#: Up to so many distinct rows are counted as classes: a product with so many rows costs about as
+#: much as a dozen events that add their own.
+MAX_CLASSES = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,8 +46,9 @@ class SourceTable:
         None where it would be too large: then ``tables`` are counted one by one.
     tables : (FanTable, (n_cores,) bool) of every block
         The second marks the columns that belong to the block's kind.
-    products : tuple of (block, columns, (n_classes, n_columns) float64)
-        What the events of all classes are multiplied with, only columns that are not all zero.
+    products : tuple of (block, first column, (n_columns, n_classes) int32)
+        What the events of all classes are multiplied with, between the first and the last column
+        that is not all zero.
     """
 
     blocks: tuple[tuple[str, int], ...]
@@ -55,7 +57,7 @@ class SourceTable:
     classes: Ints | None
     rows: NDArray[np.int32] | None
     tables: tuple[tuple[FanTable, NDArray[np.bool_]], ...]
-    products: tuple[tuple[tuple[str, int], Any, NDArray[np.float64]], ...] = ()
+    products: tuple[tuple[tuple[str, int], int, NDArray[np.int32]], ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -97,7 +99,7 @@ def _build(quantized: QuantizedNetwork, fan_out: FanOut, source: str) -> SourceT
         classes = None
         if n * n_cores * max(1, len(blocks)) <= MAX_DENSE_TABLE:
             rows = _dense_rows(tables, np.arange(n), n_cores)
-    products: list[tuple[tuple[str, int], Any, NDArray[np.float64]]] = []
+    products: list[tuple[tuple[str, int], int, NDArray[np.int32]]] = []
     if classes is not None and rows is not None:
         products = _products(blocks, rows, n_cores)
         if home is not None:
@@ -110,16 +112,16 @@ def _build(quantized: QuantizedNetwork, fan_out: FanOut, source: str) -> SourceT
 
 def _products(
     blocks: list[tuple[str, int]], rows: Any, n_cores: int
-) -> list[tuple[tuple[str, int], Any, NDArray[np.float64]]]:
+) -> list[tuple[tuple[str, int], int, NDArray[np.int32]]]:
     """Return every block with the columns where it is not zero."""
     found = []
     for k, key in enumerate(blocks):
         block = rows[:, k * n_cores : (k + 1) * n_cores]
         used = np.flatnonzero(block.any(axis=0))
         if used.size:
-            run = used[-1] - used[0] + 1 == used.size
-            columns = slice(int(used[0]), int(used[-1]) + 1) if run else used
-            found.append((key, columns, block[:, used].astype(np.float64)))
+            columns = slice(int(used[0]), int(used[-1]) + 1)
+            weights = np.ascontiguousarray(block[:, columns].T, np.int32)
+            found.append((key, int(used[0]), weights))
     return found
 
 

@@ -93,6 +93,29 @@ def _close_over_sources(stamp: str) -> Any:
     return count_sources
 
 
+def _close_over_products(stamp: str) -> Any:
+    def add_products(seen, weights, out, first_row, first_column):
+        """Add ``seen @ weights.T`` to ``out`` from a row and a column on.
+
+        ``seen`` (rows, classes), ``weights`` (columns, classes) and ``out`` are int32.
+        """
+        _ = stamp  # part of the cache key
+        n_classes = np.uint64(seen.shape[1])
+        start = np.uint64(first_column)
+        for r in range(np.uint64(seen.shape[0])):
+            sums = out[np.uint64(first_row) + r]
+            counts = seen[r]
+            for k in range(np.uint64(weights.shape[0])):
+                row = weights[k]
+                total = np.int32(0)
+                for c in range(n_classes):
+                    total = np.int32(total + np.int32(counts[c] * row[c]))
+                sums[start + k] += total
+
+    return add_products
+
+
+add_products = entry_point(_close_over_products(source_stamp()))
 count_sources = entry_point(_close_over_sources(source_stamp()))
 count_classes = entry_point(_close_over_classes(source_stamp()))
 count_home = entry_point(_close_over_home(source_stamp()))
