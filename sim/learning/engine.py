@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmhw.errors import InputError, UnsupportedError, UsageError
+from nmhw.sim.lava.worker.nmhw_lava.shift_register import byte_table
 from nmhw.sim.learning.closed_forms import Accounting
 from nmhw.sim.learning.epoch_outcome import EpochOutcome, epoch_outcome
 from nmhw.sim.learning.float_form import check_network
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.kernels import layout as at
 from nmhw.sim.learning.layer import LearningNetwork
-from nmhw.sim.learning.lfsr import byte_table
 from nmhw.sim.learning.packed import PackedEvents
 from nmhw.sim.learning.tables import (
     THETA_BITS,

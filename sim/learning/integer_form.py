@@ -2,7 +2,7 @@
 
 Slow and readable; ``Engine(mode="integer")`` equals it bit for bit: weights, logs, counts. All
 sums are exact in int64, so that their order does not matter; every rounding is written out in
-``integer_arithmetic``. Formats and tables: docs/learning.md, "Integer mode".
+``nmhw_lava.fixed_point``. Formats and tables: docs/learning.md, "Integer mode".
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmhw.errors import UsageError
+from nmhw.sim.lava.worker.nmhw_lava.fixed_point import moved_thresholds, output_errors
 from nmhw.sim.learning.gradient_rule import GradientRule
-from nmhw.sim.learning.integer_arithmetic import moved_thresholds, output_errors
 from nmhw.sim.learning.integer_layer import IntegerLayer
 from nmhw.sim.learning.integer_steps import IntegerSteps
 from nmhw.sim.learning.integer_times import SILENT, IntegerTimes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.learning.integer_arithmetic import code_changes
+from nmhw.sim.lava.worker.nmhw_lava.fixed_point import code_changes
 from nmhw.sim.learning.kernels.layout import IntegerArithmetic
 from nmhw.sim.learning.layer import LearningLayer
 from nmhw.sim.learning.synapses import Pooling, Synapses

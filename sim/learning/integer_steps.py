@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.sim.lava.worker.nmhw_lava.fixed_point import carried, entering, kept, slopes_at
 from nmhw.sim.learning.gradient_rule import GradientRule
-from nmhw.sim.learning.integer_arithmetic import carried, entering, kept, slopes_at
 from nmhw.sim.learning.integer_layer import IntegerLayer
 from nmhw.sim.learning.kernels.layout import IntegerArithmetic
 from nmhw.sim.learning.layer import LearningNetwork

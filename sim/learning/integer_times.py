@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.sim.lava.worker.nmhw_lava.fixed_point import (
+    SLOPE_BITS,
+    carried,
+    entering,
+    half_up,
+    inverse_slope,
+)
 from nmhw.sim.learning.gradient_rule import GradientRule
-from nmhw.sim.learning.integer_arithmetic import carried, entering, half_up, inverse_slope
 from nmhw.sim.learning.integer_layer import IntegerLayer
 from nmhw.sim.learning.kernels.layout import IntegerArithmetic
 from nmhw.sim.learning.layer import LearningNetwork
-from nmhw.sim.learning.tables import SLOPE_BITS
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

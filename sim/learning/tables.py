@@ -8,6 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UsageError
+from nmhw.sim.lava.worker.nmhw_lava.fixed_point import (
+    CARRY_BITS,
+    ERROR_BITS,
+    EXP_BITS,
+    FRACTION_BITS,
+    POWER_BITS,
+    SLOPE_BITS,
+    TABLE_BITS,
+)
 from nmhw.sim.learning.gradient_rule import GradientRule
 from nmhw.sim.learning.head import read_time
 from nmhw.sim.learning.kernels import layout as at
@@ -15,16 +24,12 @@ from nmhw.sim.learning.thresholds import surrogate
 
 Ints = NDArray[np.int64]
 
-#: Fraction bits of errors and gradients, decay powers, slopes, and of the weights' unit.
-ERROR_BITS, POWER_BITS, SLOPE_BITS, CARRY_BITS = 16, 15, 12, 20
-#: Fraction bits of changes of a code, and of the factor that makes them from gradients.
-FRACTION_BITS, FACTOR_BITS = 16, 16
-#: Fraction bits of exponents, in two halves of EXP_BITS each; of the score factor.
-EXP_BITS, EXPONENT_BITS, SCORE_BITS = 6, 8, 20
+#: Fraction bits of the factor that makes changes of a code from gradients.
+FACTOR_BITS = 16
+#: Fraction bits of exponents (EXP_BITS of them in the fine table); of the score factor.
+EXPONENT_BITS, SCORE_BITS = 8, 20
 #: Fraction bits of stored thresholds.
 THETA_BITS = 8
-#: Surrogate and reciprocal tables have 2**TABLE_BITS entries.
-TABLE_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)

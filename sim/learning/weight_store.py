@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nmhw.errors import UsageError
-from nmhw.sim.learning.lfsr import WORD_BITS, draw_words, seeded_states
+from nmhw.sim.lava.worker.nmhw_lava.fixed_point import FRACTION_BITS, rewritten
+from nmhw.sim.lava.worker.nmhw_lava.shift_register import draw_words
+from nmhw.sim.learning.lfsr import seeded_states
 from nmhw.values.learning import OPERATION_INDEX, OPERATIONS, WeightFormat
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Changes of a code are whole numbers of 2**-FRACTION_BITS; so are the rounding words.
-FRACTION_BITS = WORD_BITS
 MAX_BITS = 16
 
 _READ, _WRITE, _WORD = (
@@ -137,10 +137,10 @@ class WeightStore:
         if self.format.bits is None:
             raise UsageError("fixed-point changes need a grid", hint="WeightFormat(bits=8)")
         at = self._positions(layer, index)
-        wide = (self.flat_codes[at].astype(np.int64) << FRACTION_BITS) + np.asarray(
-            change, np.int64
+        words = self._words(layer, at.size)
+        return self._store(
+            layer, at, rewritten(self.flat_codes[at], np.asarray(change, np.int64), words)
         )
-        return self._store(layer, at, (wide + self._words(layer, at.size)) >> FRACTION_BITS)
 
     @property
     def counts(self) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmhw.sim.learning.lfsr import byte_table
+from nmhw.sim.lava.worker.nmhw_lava.shift_register import byte_table
 from nmhw.sim.learning.local.kernels_block import add_block as add_compiled
 from nmhw.sim.learning.local.rule import Floats, Ints
 from nmhw.sim.learning.weight_store import WeightStore

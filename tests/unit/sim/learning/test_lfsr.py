@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nmhw.sim.learning import lfsr
+from nmhw.sim.lava.worker.nmhw_lava import shift_register
+from nmhw.sim.learning.lfsr import seeded_states
 
 
 def power(state_map: list[int], exponent: int) -> list[int]:
@@ -25,7 +26,7 @@ def power(state_map: list[int], exponent: int) -> list[int]:
 
 
 def test_every_state_but_zero_is_met_once() -> None:
-    one_step = [lfsr.step(1 << bit) for bit in range(32)]
+    one_step = [shift_register.step(1 << bit) for bit in range(32)]
     identity = [1 << bit for bit in range(32)]
     period = 2**32 - 1
     assert power(one_step, period) == identity
@@ -37,28 +38,28 @@ def test_every_state_but_zero_is_met_once() -> None:
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 64, 1000])
 def test_words_are_sixteen_steps_apart(n: int) -> None:
     state = 0xDEADBEEF
-    words, after = lfsr.draw_words(state, n)
+    words, after = shift_register.draw_words(state, n)
     expected = []
     for _ in range(n):
         for _ in range(16):
-            state = lfsr.step(state)
+            state = shift_register.step(state)
         expected.append(state & 0xFFFF)
     assert words.tolist() == expected
     assert after == state
 
 
 def test_the_byte_table_makes_eight_steps() -> None:
-    table = lfsr.byte_table()
+    table = shift_register.byte_table()
     state = expected = 0x12345678
     for _ in range(50):
         for _ in range(8):
-            expected = lfsr.step(expected)
+            expected = shift_register.step(expected)
         state = (state >> 8) ^ int(table[state & 255])
         assert state == expected
 
 
 def test_words_are_uniform_and_not_correlated() -> None:
-    words, _ = lfsr.draw_words(1, 100_000)
+    words, _ = shift_register.draw_words(1, 100_000)
     x = words[100:] / 2**16
     assert abs(x.mean() - 0.5) < 0.005
     assert abs(x.var() - 1 / 12) < 0.002
@@ -66,8 +67,8 @@ def test_words_are_uniform_and_not_correlated() -> None:
 
 
 def test_layers_and_seeds_have_registers_of_their_own() -> None:
-    states = lfsr.seeded_states(3, 5)
+    states = seeded_states(3, 5)
     assert len(set(states.tolist())) == 5
     assert (states != 0).all()
-    assert states.tolist() == lfsr.seeded_states(3, 5).tolist()
-    assert states.tolist() != lfsr.seeded_states(4, 5).tolist()
+    assert states.tolist() == seeded_states(3, 5).tolist()
+    assert states.tolist() != seeded_states(4, 5).tolist()

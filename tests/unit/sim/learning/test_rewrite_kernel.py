@@ -7,9 +7,9 @@ import pytest
 from numba import njit
 
 from nmhw.sim.kernels.compiled import OPTIONS
+from nmhw.sim.lava.worker.nmhw_lava.fixed_point import code_changes
 from nmhw.sim.learning.engine import Engine
 from nmhw.sim.learning.gradient_rule import named
-from nmhw.sim.learning.integer_arithmetic import code_changes
 from nmhw.sim.learning.kernels.arithmetic import rewrite
 from nmhw.sim.learning.network import initial_weights, parse_sizes
 from nmhw.sim.learning.weight_store import WeightStore

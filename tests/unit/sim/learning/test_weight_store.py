@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nmhw.errors import UsageError
-from nmhw.sim.learning.lfsr import draw_words, seeded_states
+from nmhw.sim.lava.worker.nmhw_lava.shift_register import draw_words
+from nmhw.sim.learning.lfsr import seeded_states
 from nmhw.sim.learning.weight_store import WeightStore
 from nmhw.values.learning import OPERATION_INDEX, WeightFormat
 

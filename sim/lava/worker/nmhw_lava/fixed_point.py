@@ -1,4 +1,8 @@
-"""Fixed-point operations of the integer mode, in NumPy: the specification of the kernels'."""
+"""Fixed-point operations of integer learning, in NumPy: the specification of the Numba kernels'.
+
+One source for two users, nmhw's integer specification and the learning processes of Lava, so it
+imports NumPy alone. ``a`` has the fields of ``nmhw.sim.learning.kernels.layout.IntegerArithmetic``.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.learning.kernels.layout import IntegerArithmetic
-from nmhw.sim.learning.tables import (
-    CARRY_BITS,
-    ERROR_BITS,
-    EXP_BITS,
-    POWER_BITS,
-    SLOPE_BITS,
-    TABLE_BITS,
-)
-
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+#: Fraction bits of errors and gradients, decay powers, slopes, and of the weights' unit.
+ERROR_BITS, POWER_BITS, SLOPE_BITS, CARRY_BITS = 16, 15, 12, 20
+#: Fraction bits of changes of a code, and of the words that round it.
+FRACTION_BITS = 16
+#: Bits of the upper and of the lower half of an exponent's fraction.
+EXP_BITS = 6
+#: Surrogate and reciprocal tables have 2**TABLE_BITS entries.
+TABLE_BITS = 8
 
 
 def half_up(x: Any, bits: int) -> Any:
@@ -26,7 +29,7 @@ def half_up(x: Any, bits: int) -> Any:
     return (x + ((1 << bits) >> 1)) >> bits
 
 
-def slopes_at(excess: Ints, a: IntegerArithmetic) -> Ints:
+def slopes_at(excess: Ints, a: Any) -> Ints:
     """Return the surrogate derivative: the entry of the bin that v - theta lies in."""
     size = a.surrogate.size
     return a.surrogate[np.clip((excess >> a.surrogate_shift) + size // 2, 0, size - 1)]
@@ -37,17 +40,17 @@ def entering(slope: Ints, error: Ints) -> Ints:
     return half_up(slope * error, SLOPE_BITS)
 
 
-def kept(error: Ints, n_steps: Ints, a: IntegerArithmetic) -> Ints:
+def kept(error: Ints, n_steps: Ints, a: Any) -> Ints:
     """Return errors, each so many steps earlier: times a power of the decay."""
     return half_up(error * a.powers[n_steps], POWER_BITS)
 
 
-def carried(total: Ints, a: IntegerArithmetic) -> Ints:
+def carried(total: Ints, a: Any) -> Ints:
     """Return sums of codes * errors as errors."""
     return half_up(total * a.carry_factor, CARRY_BITS)
 
 
-def output_errors(scores: Ints, label: int, a: IntegerArithmetic) -> tuple[Ints, Bools, int]:
+def output_errors(scores: Ints, label: int, a: Any) -> tuple[Ints, Bools, int]:
     """Return softmax minus target, which outputs take an error, and the target's probability.
 
     exp(-x): x in 2**-EXPONENT_BITS, the product of a coarse and a fine table; 0 beyond the tables.
@@ -65,7 +68,7 @@ def output_errors(scores: Ints, label: int, a: IntegerArithmetic) -> tuple[Ints,
     return np.where(on, error, 0), on, p
 
 
-def inverse_slope(total: int, a: IntegerArithmetic) -> int:
+def inverse_slope(total: int, a: Any) -> int:
     """Return 1 / (sum of codes + slope) per unit of weight, at most ``slope_clip``.
 
     The divisor, shifted to TABLE_BITS + 1 bits, selects an entry of the reciprocals.
@@ -79,13 +82,13 @@ def inverse_slope(total: int, a: IntegerArithmetic) -> int:
     return min(inverse, a.slope_clip)
 
 
-def code_changes(gradient: Ints, n: int, a: IntegerArithmetic) -> Ints:
+def code_changes(gradient: Ints, n: int, a: Any) -> Ints:
     """Return changes in 2**-16 codes from gradients summed over ``n`` samples."""
     return -half_up(gradient * a.factors[n], a.factor_shift)
 
 
 def moved_thresholds(
-    stored: Ints, law: str, gradient: Ints, n_spikes: Ints, n: int, a: IntegerArithmetic
+    stored: Ints, law: str, gradient: Ints, n_spikes: Ints, n: int, a: Any
 ) -> Ints:
     """Return stored thresholds behind ``n`` samples."""
     if law == "homeostatic":
@@ -94,3 +97,8 @@ def moved_thresholds(
     elif law == "learnable":
         stored = stored - half_up(gradient * a.theta_factor // n, ERROR_BITS)
     return np.maximum(stored, a.theta_floor)
+
+
+def rewritten(codes: Any, change: Ints, words: Any) -> Ints:
+    """Return floor(code + (change + word) / 2**16), not yet clipped to the grid."""
+    return ((codes.astype(np.int64) << FRACTION_BITS) + change + words) >> FRACTION_BITS
