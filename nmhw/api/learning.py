@@ -15,6 +15,7 @@ from nmhw.api.learning_experiment import LearningExperiment, counted
 from nmhw.api.learning_rules import (
     BASELINE_FORMS,
     baseline_settings,
+    check_backend,
     default_settings,
     gradient_rule,
     is_local,
@@ -54,6 +55,7 @@ def learn(
     resume: bool = False,
     initial: tuple[LearningNetwork, list[Any]] | None = None,
     frozen: Sequence[str] = (),
+    backend: str = "numba",
     progress: LearningProgress | None = None,
     **settings: Any,
 ) -> LearningExperiment:
@@ -89,6 +91,8 @@ def learn(
         Start from given weights (fine-tuning) in place of ``net`` and random ones.
     frozen : sequence of str
         Layers that keep their weights.
+    backend : "numba" | "lava"
+        "lava" trains the rule as Lava processes: the same weights and counts, bit for bit.
     progress : callable, optional
     **settings
         Fields of ``LearningSettings``: net, n_steps, code, epochs, batch, lr, lr_drop, optimizer,
@@ -109,6 +113,7 @@ def learn(
     names, price_sets = _checked_names(rule, baselines, costs, scope, seeds)
     chosen = _settings(rule, samples, settings)
     _check_code(chosen, samples)
+    check_backend(backend, chosen)
     net, weights = initial if initial is not None else (_network(chosen, samples), None)
     spec = learning_rule(chosen).spec
     place = None
@@ -125,7 +130,7 @@ def learn(
             samples, net, learning_rule(chosen), chosen, seeds[0], weights
         ).test_accuracy()
     run = _Runner(samples, net, weights, tuple(frozen), tuple(seeds), out, resume, progress, place)
-    trained = run.train(rule, chosen, ())
+    trained = run.train(rule, chosen, (), backend)
     own_note = (f"threshold {threshold_law(chosen)}",)
     trainings = [run.priced(rule, chosen, [t for t, _ in trained], own_note)]
     if place is not None:
@@ -134,8 +139,8 @@ def learn(
     return LearningExperiment(
         samples, chosen, net, spec, tuple(t for t, _ in trained), trainings[0], tuple(others),
         None if place is None else place.chip.name, place is not None and not place.is_native,
-        run.traffic, price_sets, scope, _warnings(chosen, net, place, names),
-        accuracy_before=before,
+        run.traffic, price_sets, scope, _warnings(chosen, net, place, names, backend),
+        accuracy_before=before, backend=backend,
     )  # fmt: skip
 
 
@@ -153,14 +158,15 @@ class _Runner:
         self.traffic: dict[str, Any] | None = None
 
     def train(
-        self, name: str, settings: LearningSettings, accountings: tuple[str, ...]
+        self, name: str, settings: LearningSettings, accountings: tuple[str, ...],
+        backend: str = "numba",
     ) -> list[tuple[TrainedSeed, dict[str, TrainedSeed]]]:
         """Return one training per seed, with its recounted forms."""
         found = []
         for seed in self.seeds:
             trainer = Trainer(
                 self.data, self.net, learning_rule(settings), settings, seed, self.weights,
-                self.frozen, accountings,
+                self.frozen, accountings, backend,
             )  # fmt: skip
             checkpoint = None
             if self.folder is not None:
@@ -221,8 +227,9 @@ def _file_name(name: str) -> str:
 
 
 def _warnings(
-    settings: LearningSettings, net: Any, place: LearningPlace | None, baselines: Sequence[str]
-) -> tuple[str, ...]:
+    settings: LearningSettings, net: Any, place: LearningPlace | None, baselines: Sequence[str],
+    backend: str,
+) -> tuple[str, ...]:  # fmt: skip
     """Return what a reader must know of the settings, beside the numbers."""
     found = []
     if not is_local(settings.rule):
@@ -231,6 +238,8 @@ def _warnings(
         found += [f"{n.where}: {n.text}" for n in check_network(net, gradient_rule(settings))]
     if place is not None and place.is_native and baselines:
         found.append(f"hypothetical: {place.chip.name} does not run the STBP of the baselines")
+    if backend == "lava" and baselines:
+        found.append("the baselines were trained by the numba backend: STBP has no Lava processes")
     return tuple(found)
 
 

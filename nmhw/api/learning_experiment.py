@@ -49,6 +49,8 @@ class LearningExperiment:
     warnings : tuple of str
     accuracy_before : float or None
         Test accuracy of the weights a fine-tuning started from.
+    backend : str
+        Where the rule was trained.
     """
 
     data: LabeledData
@@ -65,6 +67,7 @@ class LearningExperiment:
     scope: str
     warnings: tuple[str, ...] = ()
     accuracy_before: float | None = None
+    backend: str = "numba"
 
     @property
     def accuracy(self) -> float:
@@ -93,6 +96,7 @@ class LearningExperiment:
             "is_reconstruction": self.spec.is_reconstruction,
             "chip": self.chip_name,
             "is_hypothetical": self.is_hypothetical,
+            "backend": self.backend,
             "data": {
                 "name": self.data.name,
                 "title": self.data.title,

@@ -26,6 +26,9 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("srm", "float"): {"lr": 2e-3, "batch": 64, "optimizer": "adam"},
 }
 
+#: Where a rule can be trained.
+BACKENDS = ("numba", "lava")
+
 #: How each baseline of STBP is trained and counted: mask of the training, accounting.
 BASELINE_FORMS: dict[str, tuple[str, str]] = {
     "stbp-dense": ("none", "dense"),
@@ -77,6 +80,23 @@ def learning_rule(settings: LearningSettings) -> Any:
     from nmhw.sim.learning.local.classifier import classifier_rule
 
     return classifier_rule(settings.rule, **settings.rule_options)
+
+
+def check_backend(backend: str, settings: LearningSettings) -> None:
+    """Refuse a backend that does not exist, or does not train by these settings.
+
+    Raises
+    ------
+    UsageError
+    """
+    if backend not in BACKENDS:
+        raise UsageError(
+            "no such backend", got=repr(backend), hint=" or ".join(BACKENDS), rule="learn.backend"
+        )
+    if backend == "lava":
+        from nmhw.sim.lava.learn import refuse_learning
+
+        refuse_learning(settings.rule, settings.mode, settings.batch)
 
 
 def default_settings(rule: str, mode: str) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Trainer:
     weights: list[NDArray[np.float64]] | None = None
     frozen: tuple[str, ...] = ()
     accountings: tuple[str, ...] = ()
+    backend: str = "numba"
 
     def run(
         self,
@@ -162,7 +163,10 @@ class Trainer:
         from nmhw.sim.learning.engine import Engine
 
         accountings: Any = self.accountings
-        return Engine(
+        kind = Engine
+        if self.backend == "lava":
+            from nmhw.sim.lava.learn import LavaEngine as kind
+        return kind(
             self.net, weights, self.rule, chosen.weights, chosen.mode, chosen.lr, self.seed,
             chosen.optimizer, chosen.batch, accountings, self.frozen,
         )  # fmt: skip

@@ -57,6 +57,7 @@ def command(**options: Any) -> None:
         resume=options["resume"],
         initial=initial,
         frozen=_names(options["frozen"]) or (),
+        backend=options["backend"],
         progress=None if options["quiet"] else _Progress(),
         **chosen,
     )

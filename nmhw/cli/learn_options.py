@@ -94,6 +94,8 @@ _OPTIONS = (
                  default="learning only", help="Of the headline ratios.  [learning only]"),
     click.option("--seeds", default="0", metavar="LIST", help="0, 0-9 or 0,3,5.  [0]"),
     click.option("--frozen", metavar="LAYERS", help="Layers that keep their weights."),
+    click.option("--backend", default="numba", metavar="B",
+                 help="numba, or lava: the rule as Lava processes, equal bit for bit.  [numba]"),
     click.option("-o", "--output", metavar="DIR",
                  help="Result, weights, checkpoints (and trained.nir for LIF networks)."),
     click.option("--resume", is_flag=True, help="Continue from the checkpoints in DIR."),

@@ -108,6 +108,11 @@ class LavaEngine(Engine):
                 "other machines are counted on the Numba engine's runs", got=self.accountings,
                 hint="--backend numba", rule="lava.learning",
             )  # fmt: skip
+        if len(self.frozen) == len(self.net.layers):
+            raise UsageError(
+                "no layer is left to learn", got=self.frozen, hint="freeze fewer layers",
+                rule="lava.learning",
+            )  # fmt: skip
         Engine.__post_init__(self)
 
     def _run(
@@ -187,10 +192,13 @@ class LavaEngine(Engine):
             self._take_weights(found, counts)
             totals[0] = int((scores.argmax(axis=1) == labels[order]).sum())
             totals[1] = int(found[f"population/{top}/n_learned"])
+            if self.weight_format.accumulate == "sample":
+                self._moments[2][0] += totals[1]  # updates so far
         totals[2] = answer.get("n_inputs", 0)
         sizes = [layer.n_out for layer in self.net.layers]
+        keys = [f"population/{k}/" for k in range(n_layers)]
         own = [
-            [found.get(f"population/{k}/{name}", np.zeros(n, np.int64)) for k, n in enumerate(sizes)]
+            [found.get(key + name, np.zeros(n)) for key, n in zip(keys, sizes, strict=True)]
             for name in ("fired", "error_events")
         ]
         return at.Outcome(
@@ -199,7 +207,7 @@ class LavaEngine(Engine):
             scores,
             totals,
             np.concatenate(own[0]).astype(np.uint8),
-            np.concatenate(own[1]),
+            np.concatenate(own[1]).astype(np.int64),
             np.zeros((0, 5), np.int64),
         )
 

@@ -112,7 +112,7 @@ class LearningParts:
 
         zeros = np.zeros(n, np.int64)
         names = ("u_keep", "u_bias", "v_bias", "v_reset", "v0")
-        cell = {name: zeros for name in names} | {"v_keep": zeros + self.a.keep}
+        cell = dict.fromkeys(names, zeros) | {"v_keep": zeros + self.a.keep}
         settings |= {
             "ramp": self.arrays["ramp"],
             "cell": {"spec": q["cell"], "arrays": cell},

@@ -1,10 +1,10 @@
 """The kind of job that trains: all samples of an epoch in one run of Lava.
 
-``question``: ``rule``, ``head``, ``mask``, ``law``, ``n_steps``, ``learns``, ``lowest`` (first layer
-that is trained), ``n_samples``, ``layers`` (name, register), ``arithmetic`` (numbers), ``store``,
-``cell`` (spec), ``operations``, ``keeps_history``. Arrays: ``arithmetic/<table>``, ``codes/<k>``,
-``theta/<q>``, ``ramp``, ``labels``, ``pointers``, ``index``, ``moment``, ``value`` (input events,
-sample by sample, in the order of training).
+``question``: ``rule``, ``head``, ``mask``, ``law``, ``n_steps``, ``learns``, ``lowest`` (first
+layer that is trained), ``n_samples``, ``layers`` (name, register), ``arithmetic`` (numbers),
+``store``, ``cell`` (spec), ``operations``, ``keeps_history``. Arrays: ``arithmetic/<table>``,
+``codes/<k>``, ``theta/<q>``, ``ramp``, ``labels``, ``pointers``, ``index``, ``moment``, ``value``
+(input events, sample by sample, in the order of training).
 """
 
 from __future__ import annotations

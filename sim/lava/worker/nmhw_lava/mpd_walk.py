@@ -71,7 +71,8 @@ class MembraneWalk:
         self.fired |= fired
         self.counter.add(counts, "neuron_update", self.n)
         self.counter.add(counts, "spike", fired.sum())
-        self.counter.add(counts, "log_word", (fired | self.admitted[t]).sum())
+        if self.settings["learns"]:  # a forward pass keeps no log
+            self.counter.add(counts, "log_word", (fired | self.admitted[t]).sum())
 
     def score(self, sample: int) -> None:
         """Take the numbers of spikes as the scores of a sample."""

@@ -53,7 +53,8 @@ class SpikeClock:
         self.fired |= has_fired
         self.counter.add(counts, "crossing", has_fired.size)
         self.counter.add(counts, "spike", has_fired.sum())
-        self.counter.add(counts, "log_word", has_fired.sum())
+        if self.settings["learns"]:  # a forward pass keeps no log
+            self.counter.add(counts, "log_word", has_fired.sum())
         if self.settings["is_top"]:
             late = np.where(has_fired, self.t_out, self.a.last)
             self.teacher.scores[sample] = self.a.opens - late
