@@ -48,6 +48,28 @@ def test_a_missing_parameter_is_asked_for(capsys: pytest.CaptureFixture[str]) ->
     assert "--set dw=" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words", "rule"),
+    [
+        (["--mode", "float"], "float mode", "lava.learning"),
+        (["--batch", "4"], "batch 4", "lava.learning"),
+        (["--rule", "stbp"], "rule stbp", "lava.learning"),
+        (["--rule", "srm", "--mode", "float"], "rule srm", "lava.learning"),
+        (["--rule", "drtp"], "rule drtp", "lava.learning"),
+        (["--rule", "mpd-ed", "--net", "1x8x8-c2k3-10"], "convolution", "lava.learning"),
+        (["--rule", "mpd-ed", "--net", "64-r8-10"], "recurrent", "lava.learning"),
+        (["--backend", "loihi"], "numba or lava", "learn.backend"),
+    ],
+)
+def test_lava_says_what_it_has_no_processes_for(
+    arguments: list[str], words: str, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["learn", "digits", *SHORT, "--backend", "lava", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert rule in error
+
+
 @pytest.mark.parametrize("more", [[], ["--resume"]])
 def test_a_foreign_folder_stays_as_it_is(tmp_path: Path, more: list[str]) -> None:
     (tmp_path / "result.json").write_text('{"mine": 1}')

@@ -25,7 +25,7 @@ def main() -> None:
     from lava.utils.weightutils import SignMode
 
     pre, post = (np.array(question[side], dtype=int) for side in ("pre", "post"))
-    rule = Loihi2FLearningRule(**question["rule"], t_epoch=1, rng_seed=1)
+    rule = Loihi2FLearningRule(**{"t_epoch": 1, **question["rule"]}, rng_seed=1)
     dense = LearningDense(
         weights=np.array(question["weights"], dtype=int),
         sign_mode=SignMode.MIXED,
