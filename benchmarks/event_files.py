@@ -4,8 +4,8 @@
     python benchmarks/event_files.py --quick --json      # one million
 
 Every row is a process of its own. ``peak_mb`` is the largest resident memory of the whole process,
-``base_mb`` what it held before it opened the file (Python, NumPy, Numba, nmhw). ``read``: checked,
-binned and counted by ``nmhw.load_events``; ``run``: the same, cut into windows of 10 ms and run as a
+``base_mb`` the largest before it opened the file (Python, NumPy, Numba, nmhw). ``read``: checked,
+cut into windows of 10 ms, binned and counted by ``nmhw.load_events``; ``run``: also executed as a
 small network on the chip ``generic``, with the spikes of the outputs kept alone.
 """
 

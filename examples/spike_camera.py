@@ -4,8 +4,8 @@
     python examples/spike_camera.py --chip loihi1-d18 --size 32x32 -o small.png
 
 A pixel of a spike camera adds up light and sends a spike whenever the sum passes a threshold; all
-pixels are read 40,000 times a second, one bit each. Two classical reconstructions (Zhu et al. 2019,
-A retina-inspired sampling method for visual texture reconstruction, ICME, doi:10.1109/ICME.2019.00248):
+pixels are read 40,000 times a second, one bit each. Two classical reconstructions (L. Zhu et al., A
+retina-inspired sampling method for visual texture reconstruction, ICME 2019):
 
 TFP, texture from playback: brightness is the number of spikes in a window. One neuron per pixel
 that fires whenever its pixel does; the count readout adds up.
@@ -14,8 +14,9 @@ TFI, texture from interval: brightness is one over the time between two spikes. 
 pixel, both with a synapse onto themselves that keeps them firing once they have fired: ``second``
 starts at the second spike of its pixel (threshold 1.5) and then silences ``interval``, which starts
 at the first one (threshold 0.5). The spikes of ``interval`` are the steps from the first spike to
-the second; the division 1 / interval is the host's. The interval is the first one that begins in the window, and an interval
-that the window cuts off counts up to its end, in the network and in NumPy alike.
+the second; the division 1 / interval is the host's. The interval is the first one that begins in
+the window, and one that the window cuts off counts up to its end, in the network and in NumPy
+alike.
 
 All weights and thresholds are 1, 2, 0.5, 1.5 or their negatives, so the counts are those of NumPy,
 exactly, in any chip's integers that hold these ratios; the pictures then have the same PSNR.
@@ -72,7 +73,8 @@ def tfp_network(height: int, width: int) -> nmhw.Network:
     n = height * width
     build = nmhw.Network.build("tfp").input("camera", (1, height, width))
     build = build.population("pixel", (1, height, width), "if", v_threshold=0.5)
-    return build.project("camera", "pixel", sparse.eye(n, format="csr")).output("out", "pixel").done()
+    build = build.project("camera", "pixel", sparse.eye(n, format="csr"))
+    return build.output("out", "pixel").done()
 
 
 def tfi_network(height: int, width: int) -> nmhw.Network:

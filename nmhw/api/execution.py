@@ -68,9 +68,12 @@ class Execution:
 
     @property
     def accuracy_per_step(self) -> NDArray[np.float64] | None:
-        """Accuracy of a decision taken after step t, (steps,); NaN before the readout starts."""
-        detail = self.facts.get("accuracy_detail")
-        return None if detail is None else np.array(detail["per_step"], np.float64)
+        """Accuracy of a decision taken after step t, (steps,); NaN before the readout starts.
+
+        None without labels, and beyond 10,000 steps (native time stamps).
+        """
+        found = (self.facts.get("accuracy_detail") or {}).get("per_step")
+        return None if found is None else np.array(found, np.float64)
 
     @property
     def confusion(self) -> NDArray[np.int64] | None:

@@ -33,6 +33,9 @@ _MUCH_BYTES = 1 << 30
 #: Metrics whose labels are targets: without labels there is nothing to check about them.
 _REGRESSION = ("mse", "r2")
 
+#: Accuracy after every step is not stated beyond so many.
+_MOST_STEPS = 10_000
+
 
 def choose_readout(
     network: Network, readout: Readout | str | None
@@ -210,6 +213,13 @@ def judge(outcome: Outcome, goal: NDArray[Any] | None, metric: Metric) -> dict[s
             "wilson_95": list(detail.interval),
             "ties": outcome.n_ties,
             "confusion": confusion(outcome.predictions, goal, outcome.scores.shape[1]).tolist(),
-            "per_step": outcome.accuracy_per_step(goal).tolist(),
+            "per_step": _accuracy_per_step(outcome, goal),
         }
     return facts
+
+
+def _accuracy_per_step(outcome: Outcome, goal: NDArray[Any]) -> list[float] | None:
+    """Return accuracy(t); None for native time stamps, where it is as large as it is useless."""
+    if outcome.result.n_steps > _MOST_STEPS:
+        return None
+    return outcome.accuracy_per_step(goal).tolist()

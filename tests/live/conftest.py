@@ -87,6 +87,12 @@ def ask_xylosim() -> Ask:
 
 
 @pytest.fixture(scope="session")
+def ask_events() -> Ask:
+    """Return a function that runs a script beside the libraries for event files."""
+    return _asking("events")
+
+
+@pytest.fixture(scope="session")
 def ask_framework() -> Callable[[str], Ask]:
     """Return a function that opens the environment of a torch framework."""
     return _asking
