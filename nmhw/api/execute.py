@@ -24,6 +24,7 @@ from nmhw.api.inputs import (
     summarize_recordings,
 )
 from nmhw.api.judging import (
+    MOST_STEPS,
     check_goal,
     check_probe_size,
     check_probes,
@@ -107,7 +108,8 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     notices += timing_notices(deployed.quantized, deployed.chip, options.timing)
     notices += _readout_notices(deployed, plan, options)
     notices += _kept_notices(deployed, result)
-    if options.compare_float and deployed.network.profile is not None:
+    notices += (skipped := _float_notices(deployed, result, options))
+    if options.compare_float and deployed.network.profile is not None and not skipped:
         found, lost = compare_with_float(
             deployed, plan, outcome, result, options, checkpoint
         )
@@ -290,6 +292,18 @@ def _readout_notices(deployed: Deployment, plan: Plan, options: RunOptions) -> l
         return []
     text = "membranes are read out by the host, which this chip does not offer; not priced"
     return [Notice("readout.on-host", ", ".join(plan.sources), text, "assumption")]
+
+
+def _float_notices(
+    deployed: Deployment, result: RunResult, options: RunOptions
+) -> list[Notice]:
+    """Say that a float run, which takes every step, is not made for so many time stamps."""
+    too_many = options.timing == "events" and result.n_steps > MOST_STEPS
+    if not too_many or not options.compare_float:
+        return []
+    text = f"not compared with a float run, which would take all {result.n_steps:,} time stamps"
+    hint = f"--bin-dt for at most {MOST_STEPS:,} steps"
+    return [Notice("run.float-skipped", deployed.network.name, text, "assumption", hint)]
 
 
 def _kept_notices(deployed: Deployment, result: RunResult) -> list[Notice]:

@@ -33,8 +33,8 @@ _MUCH_BYTES = 1 << 30
 #: Metrics whose labels are targets: without labels there is nothing to check about them.
 _REGRESSION = ("mse", "r2")
 
-#: Accuracy after every step is not stated beyond so many.
-_MOST_STEPS = 10_000
+#: Accuracy after every step is not stated beyond so many; event runs are not compared with float.
+MOST_STEPS = 10_000
 
 
 def choose_readout(
@@ -220,6 +220,6 @@ def judge(outcome: Outcome, goal: NDArray[Any] | None, metric: Metric) -> dict[s
 
 def _accuracy_per_step(outcome: Outcome, goal: NDArray[Any]) -> list[float] | None:
     """Return accuracy(t); None for native time stamps, where it is as large as it is useless."""
-    if outcome.result.n_steps > _MOST_STEPS:
+    if outcome.result.n_steps > MOST_STEPS:
         return None
     return outcome.accuracy_per_step(goal).tolist()

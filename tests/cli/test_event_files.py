@@ -84,6 +84,8 @@ def test_native_time_stamps_on_a_chip_without_steps(
     assert record["dt_s"] == 1e-6
     assert record["lost"]["merged"] == 0
     assert found["n_steps"] == record["n_steps"] > 10_000
+    text = nmhw("run", *shared, "--timing", "events").out
+    assert "not compared with a float run" in text
     coarse = told(nmhw, *shared, "--timing", "events", "--bin-dt", "5ms")
     assert coarse["event_recordings"]["n_steps"] < 10
 

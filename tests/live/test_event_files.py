@@ -22,7 +22,7 @@ def rows_of(events: list[Any]) -> list[list[int]]:
 
 OURS = {
     "nmnist by tonic": ("write_nmnist", "bin", "tonic-nmnist", (34, 34), 0),
-    "nmnist with a clock beyond 23 bits": ("write_nmnist", "bin", "tonic-nmnist", (34, 34), 1 << 23),
+    "nmnist beyond 23 bits": ("write_nmnist", "bin", "tonic-nmnist", (34, 34), 1 << 23),
     "DAVIS346 by tonic": ("write_aedat2", "aedat", "tonic-davis346", SIZE, 1000),
     "dat by expelliarmus": ("write_dat", "dat", "dat", SIZE, 0),
     "EVT 2.0 by expelliarmus": ("write_evt2", "raw", "evt2", SIZE, 0),
