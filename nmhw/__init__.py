@@ -25,8 +25,10 @@ _MODULE_OF_NAME = {
     "Run": "nmhw.api.run",
     "RunResult": "nmhw.values.result",
     "SpikeEvents": "nmhw.values.events",
+    "Trace": "nmhw.values.trace",
     "chip": "nmhw.api.reading",
     "compare": "nmhw.api.comparison",
+    "cost": "nmhw.api.costing",
     "deploy": "nmhw.api.deploying",
     "from_torch": "nmhw.torch.conversion",
     "host_stage": "nmhw.api.input_stage",
@@ -34,9 +36,12 @@ _MODULE_OF_NAME = {
     "load": "nmhw.api.reading",
     "load_events": "nmhw.api.events",
     "load_result": "nmhw.api.run",
+    "load_trace": "nmhw.api.costing",
     "map_network": "nmhw.api.deploying",
     "quantize": "nmhw.api.deploying",
+    "record": "nmhw.torch.recording",
     "run_float": "nmhw.api.float_run",
+    "save_trace": "nmhw.api.costing",
 }
 
 __all__ = ["__version__", *_MODULE_OF_NAME]

@@ -210,7 +210,9 @@ def _slowest_cores(
     send, unsent = _weighted(counts, SEND_KINDS, table, bound)
     receive, unread = _weighted(counts, RECEIVE_KINDS, table, bound)
     slowest = np.maximum(send.max(axis=1), receive.max(axis=1)) * NANO
-    return slowest, is_average, unsent | unread
+    found = ((kind, find_figure(table.latency_ns, kind)) for kind in counters.uncounted)
+    uncounted = {kind for kind, figure in found if figure is not None and figure.is_priced}
+    return slowest, is_average, unsent | unread | uncounted
 
 
 def _weighted(

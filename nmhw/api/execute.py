@@ -101,8 +101,8 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts |= summarize_timing(deployed.chip, options.timing, options.costs, result)
     facts |= summarize_cycles(deployed.chip, deployed.quantized, result, options.costs)
     facts["event_recordings"] = summarize_recordings(x)
-    facts["projections"] = _projection_rows(deployed, result)
-    facts["spikes_per_neuron_sample"] = _mean_rate(facts)
+    facts["projections"] = projection_rows(deployed, result)
+    facts["spikes_per_neuron_sample"] = mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)
     notices = [*plan.prepared.notices, *_calibration_overlap(deployed, plan)]
     notices += timing_notices(deployed.quantized, deployed.chip, options.timing)
@@ -317,7 +317,8 @@ def _kept_notices(deployed: Deployment, result: RunResult) -> list[Notice]:
     return [Notice("run.spikes-dropped", deployed.network.name, text, "assumption", hint)]
 
 
-def _projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, Any]]:
+def projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, Any]]:
+    """Return synops and encodings of every projection."""
     counters = result.counters
     rows = []
     for projection in deployed.quantized.projections:
@@ -332,7 +333,8 @@ def _projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, 
     return rows
 
 
-def _mean_rate(facts: Mapping[str, Any]) -> float | None:
+def mean_rate(facts: Mapping[str, Any]) -> float | None:
+    """Return spikes per neuron and sample of the author's neurons."""
     spikes = sum(facts["spikes"].values())
     neurons = sum(row["neurons"] - row["copies"] for row in facts["layers"] if not row["is_added"])
     return spikes / (neurons * facts["n_samples"]) if neurons else None

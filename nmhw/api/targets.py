@@ -10,7 +10,7 @@ from typing import Literal
 
 from nmhw.errors import NmhwError, UsageError
 
-Kind = Literal["mapping", "HTML report", "chip file", "NIR file"]
+Kind = Literal["mapping", "HTML report", "chip file", "NIR file", "trace"]
 
 #: Checksums of a saved run's files, beside them.
 SUMS = "SHA256SUMS"
@@ -138,9 +138,10 @@ def _is_ours(path: Path, kind: Kind) -> bool:
 
         return is_written_here(path)
     from nmhw.io.mapping_file import load_mapping
+    from nmhw.io.trace_file import load_trace
 
     try:
-        load_mapping(path)
+        (load_trace if kind == "trace" else load_mapping)(path)
     except NmhwError:
         return False
     return True

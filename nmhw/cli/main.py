@@ -23,6 +23,7 @@ VERBS = {
     "compare": ("nmhw.cli.compare", "One network on several chips, in one table."),
     "learn": ("nmhw.cli.learn", "On-chip learning with energy against named baselines."),
     "report": ("nmhw.cli.report", "Render or re-price a saved run."),
+    "cost": ("nmhw.cli.cost", "Price recorded spikes on a chip, without simulation."),
     "export": ("nmhw.cli.export", "A PyTorch model as a NIR file."),
     "lava": ("nmhw.cli.lava", "Install and check the environment of --backend lava."),
     "chips": ("nmhw.cli.chips", "List chips, or show one with every source."),

@@ -117,7 +117,9 @@ def _counter_meta(counters: Counters) -> Meta:
     numbers = {name: int(getattr(counters, name)) for name in _COUNTER_NUMBERS}
     maps = {n: {k: int(v) for k, v in getattr(counters, n).items()} for n in _COUNTER_MAPS}
     steps = None if counters.steps is None else sorted(counters.steps)
-    return {**numbers, **maps, "totals": sorted(counters.totals), "steps": steps}
+    uncounted = {"uncounted": list(counters.uncounted)} if counters.uncounted else {}
+    kinds = {"totals": sorted(counters.totals), "steps": steps}
+    return {**numbers, **maps, **kinds, **uncounted}
 
 
 def _write_events(file: h5py.File, group: str, events: SpikeEvents) -> None:
@@ -205,6 +207,7 @@ def _counters(reader: _Reader, meta: Mapping[str, Any]) -> Counters:
     maps = {n: {str(k): _whole(v) for k, v in meta[n].items()} for n in _COUNTER_MAPS}
     fields: dict[str, Any] = {**numbers, **maps}
     fields |= {flag: bool(fields[flag]) for flag in _COUNTER_FLAGS}
+    fields["uncounted"] = tuple(str(kind) for kind in meta.get("uncounted", ()))
     return Counters(cores=cores, totals=totals, steps=steps, **fields)
 
 

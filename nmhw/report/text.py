@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nmhw.report.layout import LONGEST_COUNT, indented, new_table, notice_texts, render
+from nmhw.report.text_host import host_section
 from nmhw.report.text_prices import energy_headline, energy_section, latency_section, sources
 from nmhw.values.units import format_count, format_number_of, format_percent, format_si
 
@@ -29,6 +30,7 @@ def render_report(summary: Summary, *, color: bool = False) -> str:
     parts: Parts = [_header(summary), _verdict(summary)]
     sections = (
         _layers,
+        host_section,
         _cores,
         _utilization,
         energy_section,
@@ -49,14 +51,19 @@ def _header(s: Summary) -> RenderableType:
     lines.append(indented(f"chip: {s['chip_title']}"))
     sha = f"model sha256 {s['model_sha256'][:16]}   " if s["model_sha256"] else ""
     lines.append(indented(f"{sha}profile {s['profile']}, dt {_dt(s)}, seed {s['seed']}"))
-    if "backend" in s:
+    if s.get("spikes_as_given"):
+        size = f"{format_number_of(s['n_samples'], 'sample')} x "
+        lines.append(indented(f"{size}{format_number_of(s['n_steps'], 'step')}, not simulated"))
+        lines.append(indented(s["spikes_as_given"]))
+    elif "backend" in s:
         size = f"{format_number_of(s['n_samples'], 'sample')} x "
         if s.get("timing") == "events":
             size += f"{format_number_of(s['n_steps'], 'time stamp')}, event by event"
         else:
             size += f"{format_number_of(s['n_steps'], 'step')} (+ {s['drain_steps']} to drain)"
         lines.append(indented(f"{s['backend']} backend, {size}, readout {s['readout']}"))
-    lines.append(indented(f"integers: {s['claim']}"))
+    if not s.get("spikes_as_given"):
+        lines.append(indented(f"integers: {s['claim']}"))
     if s["chip_is_imaginary"]:
         lines.append("  this chip is imaginary: none of its figures is a measurement")
     return Text("\n".join(lines))
@@ -178,6 +185,8 @@ def _utilization(s: Summary) -> Parts:
 
 
 def _loss(s: Summary) -> Parts:
+    if s.get("spikes_as_given"):  # no integers were run
+        return []
     title = "\nQuantization loss"
     if "backend" in s:
         title = "\nDeployment loss (chip integers against the float network of the same profile)"

@@ -90,13 +90,18 @@ def energy_notes(s: Summary) -> list[str]:
         notes.append(f"per synaptic operation at pace {s['pace']}: " + ", ".join(cells))
     if s["energy_unpriced"]:
         stale = s.get("energy_stale", [])
-        kinds = ", ".join(kind for kind in s["energy_unpriced"] if kind not in stale)
+        uncounted = s.get("uncounted", [])
+        apart = {*stale, *uncounted}
+        kinds = ", ".join(kind for kind in s["energy_unpriced"] if kind not in apart)
         why = f"no figure in table {s['costs']}" if s["costs"] else "no cost table was chosen"
         if kinds:
             notes.append(f"counted but unpriced ({why}): {kinds}")
         if stale:
             why = "this variant changed the hardware that the figures were determined on"
             notes.append(f"counted but unpriced ({why}): {', '.join(stale)}")
+        if set(uncounted) & set(s["energy_unpriced"]):
+            text = "neither counted nor priced (recorded spikes do not tell): "
+            notes.append(text + ", ".join(uncounted))
     if len(s["energy_bases"]) > 1:
         notes.append("mixed bases: " + ", ".join(s["energy_bases"]))
     return notes
@@ -113,8 +118,12 @@ def latency_section(s: Summary) -> Parts:
         if latency[key] is not None or key in ("per_step", "per_sample"):
             table.add_row(label, format_si(latency[key], "s"))
     notes = list(s["latency_notes"])
-    if s["latency_unpriced"]:
-        notes.append("no latency figure for: " + ", ".join(s["latency_unpriced"]))
+    unknown = s["latency_unpriced"]
+    missing = [kind for kind in unknown if kind not in s.get("uncounted", ())]
+    if missing:
+        notes.append("no latency figure for: " + ", ".join(missing))
+    if len(missing) < len(unknown):
+        notes.append("not counted: " + ", ".join(kind for kind in unknown if kind not in missing))
     if s["latency_overrun_steps"]:
         notes.append(f"{s['latency_overrun_steps']:,} steps took longer than the pace allows")
     return [table, Text("\n".join(indented(note, 0) for note in notes))] if notes else [table]

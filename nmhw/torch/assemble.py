@@ -45,7 +45,7 @@ def assemble(
     TorchError
         For layers and windows that have no linear form.
     """
-    profile, bounded = _lower_bound(found, profile)
+    profile, bounded = lower_bound(found, profile)
     builder = Network.build(name)
     notices: list[Notice] = []
     shapes = _shapes(graph, found)
@@ -61,7 +61,7 @@ def assemble(
                 path.source, site.name, ops=tuple(chain.ops), delay_steps=path.delay,
                 bias=None if chain.bias is None else chain.bias.ravel(), name=label,
             )  # fmt: skip
-        _add_loop(builder, site, shapes[site.name], found)
+        add_loop(builder, site.name, shapes[site.name], found)
         if site.is_pool:
             notices.append(_pool_notice(site, found, math.prod(shapes[site.name]), profile))
     output = "output"
@@ -70,10 +70,10 @@ def assemble(
     network = builder.output(output, *graph.outputs).done()
     network = replace(network, projections=_named_apart(network))
     unique = {(n.rule, n.about): n for n in notices}
-    return _with_loops(network, profile), profile, list(unique.values())
+    return with_loops(network, profile), profile, list(unique.values())
 
 
-def _lower_bound(found: Found, profile: Profile) -> tuple[Profile, frozenset[str]]:
+def lower_bound(found: Found, profile: Profile) -> tuple[Profile, frozenset[str]]:
     """Return the profile's bound where every IF has one at -threshold, and who has none left."""
     fires = {n: f for n, f in found.items() if f.kind == "if"}
     if fires and all(
@@ -94,13 +94,13 @@ def _add_population(
     else:
         neurons = found[site.name]
         drop = {"v_min"} if site.name in bounded else set()
-        given = {k: _spread(v, shape) for k, v in neurons.parameters.items() if k not in drop}
+        given = {k: spread(v, shape) for k, v in neurons.parameters.items() if k not in drop}
         builder.population(site.name, shape, neurons.kind, **given)
 
 
-def _add_loop(builder: NetworkBuilder, site: Site, shape: Shape, found: Found) -> None:
+def add_loop(builder: NetworkBuilder, name: str, shape: Shape, found: Found) -> None:
     """Join neurons with themselves where their layer holds recurrent weights, a step later."""
-    loop = found[site.name].loop if site.name in found else None
+    loop = found[name].loop if name in found else None
     if loop is None:
         return
     trace = trace_module(loop, torch.zeros(1, *shape), is_layer)
@@ -108,17 +108,18 @@ def _add_loop(builder: NetworkBuilder, site: Site, shape: Shape, found: Found) -
     for call in trace.calls:
         if reached not in call.inputs:
             refuse_layer(call)
-        follow(chain, replace(call, name=f"{site.name}.loop"), trace)
+        follow(chain, replace(call, name=f"{name}.loop"), trace)
         reached = call.outputs[0]
-    chain.reshape(shape, f"{site.name}.loop")
+    chain.reshape(shape, f"{name}.loop")
     bias = None if chain.bias is None else chain.bias.ravel()
-    label = ">".join(chain.names) or f"{site.name}.loop"
+    label = ">".join(chain.names) or f"{name}.loop"
     builder.project(
-        site.name, site.name, ops=tuple(chain.ops), delay_steps=1, bias=bias, name=label
+        name, name, ops=tuple(chain.ops), delay_steps=1, bias=bias, name=label
     )
 
 
-def _spread(value: Any, shape: Shape) -> Any:
+def spread(value: Any, shape: Shape) -> Any:
+    """Return a parameter as a number or as one value per neuron."""
     array = np.asarray(value, np.float64)
     if array.size == 1:
         return float(array.reshape(-1)[0])
@@ -233,7 +234,7 @@ def _named_apart(network: Network) -> tuple[Any, ...]:
     return tuple(out)
 
 
-def _with_loops(network: Network, profile: Profile) -> Network:
+def with_loops(network: Network, profile: Profile) -> Network:
     """Leave to the profile the delay that it gives to the edges that close loops.
 
     Raises

@@ -77,7 +77,7 @@ def from_torch(
     if not isinstance(module, nn.Module) or not isinstance(sample, torch.Tensor):
         got = f"{type(module).__name__}, {type(sample).__name__}"
         raise UsageError("this takes a torch.nn.Module and a tensor", got=got)
-    evaluated = _copy(module).eval()
+    evaluated = copy_at_rest(module).eval()
     try:
         trace = trace_module(evaluated, sample, lambda m: is_neuron(m) or is_layer(m))
         graph = Graph(trace)
@@ -106,7 +106,7 @@ def from_torch(
 _RESETS = ("reset_mem", "reset_states", "reset")
 
 
-def _copy(module: nn.Module) -> nn.Module:
+def copy_at_rest(module: nn.Module) -> nn.Module:
     """Return a copy whose neurons have forgotten the samples they saw last."""
     kept = [tensor for part in module.modules() for tensor in tensors_in(vars(part))]
     made = [tensor for tensor in kept if not tensor.is_leaf]

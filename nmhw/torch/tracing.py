@@ -38,6 +38,8 @@ class Call:
     arguments : tuple
         A function's positional arguments as given.
     keywords : dict
+    target : callable or None
+        The function itself, to apply it to other tensors.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Call:
     keywords: dict[str, Any]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...] = ()
+    target: Any = None
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +101,8 @@ class Recorder(TorchFunctionMode):
                 path = self._names[self._inside[-1]] if self._inside else ""
                 function = getattr(func, "__name__", str(func))
                 name = f"{path}: {function}" if path else function
-                self._note(Call(name, None, function, args, keywords, self._numbers(given)), made)
+                call = Call(name, None, function, args, keywords, self._numbers(given), (), func)
+                self._note(call, made)
         return out
 
     def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -180,6 +180,7 @@ def price_energy(
     power = _static_power(counters, table)
     static = None if power is None else _static_energy(power, latency)
     unpriced = [line.kind for line in lines if line.is_unpriced]
+    unpriced += [kind for kind in counters.uncounted if _is_costly(find_figure(figures, kind))]
     static_in = _all_in_kind(lines)
     if static_in is None and (static is None or power is None or power.is_partial):
         unpriced.append("static")
@@ -204,6 +205,11 @@ def price_energy(
         n_synops=counters.total("synop"),
         static_in=static_in,
     )
+
+
+def _is_costly(figure: Figure | None) -> bool:
+    """Whether events of this kind would add to the total."""
+    return figure is None or figure.included_in is None
 
 
 def _all_in_kind(lines: tuple[EnergyLine, ...]) -> str | None:

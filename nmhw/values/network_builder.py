@@ -150,6 +150,10 @@ class NetworkBuilder:
             tuple(self._outputs),
         )
 
+    def projection_names(self) -> set[str]:
+        """Return the names that are taken."""
+        return {p.name for p in self._projections}
+
     def _shapes(self) -> dict[str, Shape]:
         shapes = {port.name: port.shape for port in self._inputs}
         return shapes | {p.name: p.shape for p in self._populations}

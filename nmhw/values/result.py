@@ -39,6 +39,8 @@ class Counters:
         State was kept from sample to sample: the chip was reset once.
     is_stepless : bool
         Run event by event: a neuron is visited once per update, and nothing happens per step.
+    uncounted : tuple of str
+        Kinds that happened and could not be counted (recorded spikes say nothing of states).
     """
 
     n_samples: int
@@ -55,6 +57,7 @@ class Counters:
     n_chips: int
     is_continuous: bool = False
     is_stepless: bool = False
+    uncounted: tuple[str, ...] = ()
 
     @property
     def n_resets(self) -> int:
