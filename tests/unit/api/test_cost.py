@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import nmhw
-from nmhw.errors import ChipFileError, ResultFileError, UnsupportedError, UsageError
+from nmhw.errors import ChipFileError, DoesNotFitError, ResultFileError, UnsupportedError, UsageError
 from nmhw.torch import IF
 
 UNTOLD = {"neuron.active", "neuron.idle"}
@@ -217,5 +217,5 @@ def test_damaged_files_and_wrong_arguments_are_refused(tmp_path: Path) -> None:
         nmhw.cost(trace, "no-such-chip")
     with pytest.raises(ChipFileError):
         nmhw.cost(trace, "generic", costs="no-such-table")
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(DoesNotFitError):
         nmhw.cost(trace, "akd1000")
