@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 import nmhw
-from nmhw.errors import ChipFileError, DoesNotFitError, ResultFileError, UnsupportedError, UsageError
+from nmhw.errors import (
+    ChipFileError,
+    DoesNotFitError,
+    ResultFileError,
+    UnsupportedError,
+    UsageError,
+)
 from nmhw.torch import IF
 
 UNTOLD = {"neuron.active", "neuron.idle"}
