@@ -59,7 +59,9 @@ def count_error_traffic(
     widths = []
     for layer in range(len(populations) - 1):
         events = np.asarray(error_packets[layer], np.int64)
-        homes = mapping.core_of(populations[layer], events.size)
+        cores = [s.neurons for s in mapping.slices if s.population == populations[layer]]
+        n = max([events.size, *(int(part.max()) + 1 for part in cores if part.size)])
+        homes = mapping.core_of(populations[layer], n)[: events.size]  # behind them: added neurons
         senders = sorted({s.core for s in mapping.slices if s.population == populations[layer + 1]})
         width = VALUE_BITS + _bits(events.size) + _bits(n_steps)
         widths.append(width)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nmhw.api.learning import learn
 from nmhw.api.learning_experiment import LearningExperiment
-from nmhw.api.learning_rules import gradient_rule
+from nmhw.api.learning_rules import learning_rule
 from nmhw.api.training import Trainer
 from nmhw.errors import UnsupportedError, UsageError
 from nmhw.io.learning_data import load_learning_data
@@ -143,7 +143,7 @@ def judge(experiment: LearningExperiment, data: LabeledData) -> float:
     settings = experiment.settings
     first = experiment.trained[0]
     trainer = Trainer(
-        data, experiment.net, gradient_rule(settings), settings, first.seed, first.weights
+        data, experiment.net, learning_rule(settings), settings, first.seed, first.weights
     )
     return float(trainer.test_accuracy())
 

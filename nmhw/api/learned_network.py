@@ -27,9 +27,10 @@ def learned_network(
     *,
     decay: float = 0.9,
     threshold: float = 1.0,
+    head_spikes: bool = False,
     name: str = "learned",
 ) -> Network:
-    """Return the network with one LIF population per layer and a head that only integrates.
+    """Return the network with one LIF population per layer and a head that (else) integrates.
 
     v[t] = decay v[t-1] + w s, spike at v >= threshold, v := 0: with Euler steps of 1 ms this is
     tau = dt / (1 - decay) and r = tau / dt. The head is an ``i`` population (its membrane is the
@@ -49,7 +50,7 @@ def learned_network(
             builder.project(source, source, ops=_chain(layer, weight, shape), name=layer.name)
             continue
         target = layer.name
-        is_head = position == len(net.layers) - 1
+        is_head = position == len(net.layers) - 1 and not head_spikes
         out = tuple(layer.target_shape)
         if is_head:
             builder.population(target, out, "i")
@@ -77,7 +78,8 @@ def trained_network(net: LearningNetwork, weights: Sequence[Any], rule: Gradient
             got=f"{rule.name}, threshold {rule.threshold}",
             hint="a rule with threshold const writes LIF neurons", rule="learn.no-nir-neuron",
         )  # fmt: skip
-    return learned_network(net, weights, decay=rule.decay, threshold=rule.theta0)
+    return learned_network(net, weights, decay=rule.decay, threshold=rule.theta0,
+                           head_spikes=rule.head == "spiking")  # fmt: skip
 
 
 def _chain(layer: LearningLayer, weight: Any, shape: Shape) -> tuple[LinearOp, ...]:

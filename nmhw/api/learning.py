@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmhw.api.learning_chip import LearningPlace, check_learning_memory, place_learning
+from nmhw.api.learning_chip import LearningPlace, place_learning
 from nmhw.api.learning_experiment import LearningExperiment, counted
+from nmhw.api.learning_memory import check_memory_of, through_port
 from nmhw.api.learning_rules import (
     BASELINE_FORMS,
     baseline_settings,
@@ -23,6 +24,7 @@ from nmhw.api.learning_rules import (
     threshold_law,
     threshold_notes,
 )
+from nmhw.api.rule_limits import local_settings, refuse_frozen_srm, srm_settings
 from nmhw.api.training import TrainedSeed, Trainer
 from nmhw.errors import UsageError
 from nmhw.io.learning_data import load_learning_data
@@ -76,7 +78,7 @@ def learn(
         Of "stbp-dense", "stbp-gated", "stbp-gated-once", "stbp-band"; default all (none
         when the rule is STBP).
     costs : sequence of str
-        Cost sets; see ``nmhw.values.cost_sets``.
+        Cost sets, see ``nmhw.values.cost_sets``; none: operations without prices.
     scope : "learning only" | "whole training"
         Of the headline ratios; both are in the result.
     assume_learning_engine : bool
@@ -111,6 +113,7 @@ def learn(
     if merge_validation:
         samples = samples.merge_validation()
     names, price_sets = _checked_names(rule, baselines, costs, scope, seeds)
+    refuse_frozen_srm(rule, frozen)
     chosen = _settings(rule, samples, settings)
     _check_code(chosen, samples)
     check_backend(backend, chosen)
@@ -122,19 +125,20 @@ def learn(
         first = weights if weights is not None else _initial(net, chosen)
         place = place_learning(
             net, first, spec, spec_of_chip, assume_engine=assume_learning_engine,
-            rule_text=rule,
+            rule_text=rule, head=getattr(learning_rule(chosen), "head", "integrator"),
         )  # fmt: skip
     before = None
     if weights is not None:
         before = Trainer(
             samples, net, learning_rule(chosen), chosen, seeds[0], weights
         ).test_accuracy()
+    if place is not None:
+        dry = Trainer(samples, net, learning_rule(chosen), chosen, seeds[0], weights)
+        check_memory_of(place.chip, dry)
     run = _Runner(samples, net, weights, tuple(frozen), tuple(seeds), out, resume, progress, place)
     trained = run.train(rule, chosen, (), backend)
     own_note = (f"threshold {threshold_law(chosen)}",)
     trainings = [run.priced(rule, chosen, [t for t, _ in trained], own_note)]
-    if place is not None:
-        _check_memory(place, net, chosen, trainings[0])
     others = run.baselines(chosen, names)
     return LearningExperiment(
         samples, chosen, net, spec, tuple(t for t, _ in trained), trainings[0], tuple(others),
@@ -190,6 +194,10 @@ class _Runner:
                 found[name] = self.priced(name, theirs, recounted, notes)
         return [found[name] for name in names]
 
+    def _is_hypothetical(self, name: str) -> bool:
+        """No chip runs the STBP of a baseline itself."""
+        return self.place is not None and (not self.place.is_native or name in BASELINE_FORMS)
+
     def priced(
         self, name: str, settings: LearningSettings, trained: Sequence[TrainedSeed],
         notes: tuple[str, ...] = (),
@@ -208,7 +216,10 @@ class _Runner:
             self.place.mapping, self.place.chip, self.place.populations,
             layers[: len(self.place.populations)], settings.n_steps,
         )  # fmt: skip
-        training = counted(name, trained, float(traffic.bit_hops), notes)
+        ported = [through_port(t, self.place.chip, settings) for t in trained]
+        training = counted(
+            name, ported, float(traffic.bit_hops), notes, self._is_hypothetical(name)
+        )
         if self.traffic is None:
             n = max(training.counts.n_samples, 1)
             self.traffic = {
@@ -240,6 +251,12 @@ def _warnings(
         found.append(f"hypothetical: {place.chip.name} does not run the STBP of the baselines")
     if backend == "lava" and baselines:
         found.append("the baselines were trained by the numba backend: STBP has no Lava processes")
+    transposes = bool(baselines) or learning_rule(settings).spec.needs_transpose
+    if place is not None and place.chip.learning_port is None and transposes:
+        found.append(
+            f"{place.chip.name}'s file does not say how weights are read by target: every such "
+            "read is counted as one access"
+        )
     return tuple(found)
 
 
@@ -259,8 +276,6 @@ def _checked_names(
             raise UsageError("no such baseline", got=repr(name), hint=", ".join(BASELINE_FORMS))
     for name in costs:
         cost_set(name)
-    if not costs:
-        raise UsageError("at least one cost set is needed", hint=", ".join(COST_SETS))
     if scope not in SCOPES:
         raise UsageError("no such scope", got=repr(scope), hint=", ".join(SCOPES))
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
@@ -286,8 +301,9 @@ def _settings(rule: str, data: LabeledData, given: Mapping[str, Any]) -> Learnin
         known = ", ".join(LearningSettings.__dataclass_fields__)
         raise UsageError("no such setting", got=unknown, hint=known)
     if is_local(rule):
-        # local rules compute in float; their weights stay on the grid of the format
-        given = {**given, "mode": "float", "batch": 1, "optimizer": "sgd"}
+        given = local_settings(rule, given)
+    elif rule == "srm":
+        given = srm_settings(given)
     mode = given.get("mode", "integer")
     defaults = default_settings(rule, mode)
     if "net" not in given:
@@ -330,16 +346,3 @@ def _chip(chip: ChipSpec | str | Path) -> ChipSpec:
     from nmhw.api.reading import chip as load_chip_spec
 
     return chip if isinstance(chip, ChipSpec) else load_chip_spec(chip)
-
-
-def _check_memory(
-    place: LearningPlace, net: LearningNetwork, settings: LearningSettings,
-    training: CountedTraining,
-) -> None:  # fmt: skip
-    counts = training.counts
-    log = counts.total("log_word") / max(counts.n_samples, 1)
-    check_learning_memory(
-        place.chip, sum(layer.n_weights for layer in net.layers), settings.weights.bits or 32,
-        learning_rule(settings).spec, log, sum(layer.n_out for layer in net.layers),
-        settings.n_steps,
-    )  # fmt: skip

@@ -61,6 +61,7 @@ def place_learning(
     *,
     assume_engine: bool = False,
     rule_text: str | None = None,
+    head: str = "integrator",
     seed: int = 0,
 ) -> LearningPlace:
     """Map a learning network to a chip.
@@ -72,6 +73,7 @@ def place_learning(
     ----------
     rule_text : str, optional
         As the user named the rule; default ``rule.name``.
+    head : "integrator" | "spiking"
 
     Raises
     ------
@@ -98,11 +100,24 @@ def place_learning(
             hint="--assume-learning-engine, and every figure is called hypothetical",
             rule="learn.not-native",
         )
-    network = learned_network(net, weights)
+    _check_head(chip, head, is_local(text))
+    network = learned_network(net, weights, head_spikes=head == "spiking")
     quantized = quantize(network, chip, allow=("reset", "reset_delay", "recurrent_bias_from_step"))
     mapping = map_network(quantized, chip, seed=seed)
     names = tuple(p.name for p in network.populations)
     return LearningPlace(chip, native, mapping, names)
+
+
+def _check_head(chip: ChipSpec, head: str, is_local_rule: bool) -> None:
+    """Refuse a head that only integrates on a chip whose neurons all fire."""
+    if head == "spiking" or chip.arithmetic.non_spiking:
+        return
+    raise UnsupportedError(
+        f"the head of this training integrates, and every neuron of {chip.name} fires",
+        got="head integrator", limit="spiking neurons", where=chip.name,
+        hint="no --chip: local rules have no spiking head" if is_local_rule else "--head spiking",
+        rule="learn.head",
+    )  # fmt: skip
 
 
 def check_learning_memory(
@@ -123,7 +138,7 @@ def check_learning_memory(
     log_words : float
         Words of the log of one sample.
     copies_transpose : bool
-        Weights are stored a second time for access by target; else a transposed port is assumed.
+        Weights are stored a second time for access by target (the port model ``copy``).
 
     Raises
     ------
@@ -131,7 +146,7 @@ def check_learning_memory(
         When they exceed what the chip's file knows of its memory.
     """
     word = LOG_VALUE_BITS + _bits(n_neurons) + _bits(n_steps)
-    log = math.ceil(log_words) * word if rule.needs_log else 0
+    log = math.ceil(log_words) * word if rule.needs_log or rule.needs_reverse_pass else 0
     stored = n_weights * weight_bits
     copy = stored if copies_transpose and rule.needs_transpose else 0
     needed = stored + copy + log

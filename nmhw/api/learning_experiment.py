@@ -85,6 +85,7 @@ class LearningExperiment:
             parts.summarize_training(t, self.costs) for t in (self.training, *self.baselines)
         ]
         ratios = parts.summarize_ratios(self.training, baselines, self.costs) if baselines else {}
+        hypothetical = [t["name"] for t in trainings if t["is_hypothetical"]]
         headline = ratios.get(self.scope, {"op_ratio": {}, "energy_ratio": {}})
         counts = [int(self.data.rows(p).size) for p in ("train", "validation", "test")]
         warnings = [*self.warnings, *parts.silent_warnings(epochs)]
@@ -97,6 +98,7 @@ class LearningExperiment:
             "chip": self.chip_name,
             "is_hypothetical": self.is_hypothetical,
             "backend": self.backend,
+            "hypothetical": hypothetical,
             "data": {
                 "name": self.data.name,
                 "title": self.data.title,
@@ -174,8 +176,10 @@ class LearningExperiment:
 
 
 def counted(
-    name: str, trained: Sequence[TrainedSeed], bit_hops: float = 0.0, notes: tuple[str, ...] = ()
+    name: str, trained: Sequence[TrainedSeed], bit_hops: float = 0.0, notes: tuple[str, ...] = (),
+    is_hypothetical: bool = False,
 ) -> CountedTraining:
     """Return the records of several seeds as one counted training."""
     seeds = tuple(t.seed for t in trained)
-    return CountedTraining(name, seeds, tuple(t.records for t in trained), bit_hops, notes)
+    records = tuple(t.records for t in trained)
+    return CountedTraining(name, seeds, records, bit_hops, notes, is_hypothetical)

@@ -60,9 +60,11 @@ def check_learning_rule(rule: str, seed: int = 0, **options: Any) -> tuple[RuleC
             rows.append(RuleCheck(check.name, check.passed, detail))
         return tuple(rows)
     from nmhw.sim.learning.local import check_rule, load_rule
+    from nmhw.sim.learning.local.registry import run_own_code
 
     found_rule = load_rule(rule, **options)
-    return tuple(RuleCheck(r.name, r.passed, r.detail) for r in check_rule(found_rule, seed=seed))
+    found = run_own_code(lambda: check_rule(found_rule, seed=seed), rule)
+    return tuple(RuleCheck(r.name, r.passed, r.detail) for r in found)
 
 
 def run_local_experiment(

@@ -121,12 +121,22 @@ class Trainer:
         weights = [np.asarray(w, np.float64) for w in engine.weights()]
         return self._outcome(history, weights)
 
-    def _learn(self, engine: Any, inputs: Any, labels: Any, order: Any) -> Any:
+    def _own(self, action: Callable[[], Any]) -> Any:
+        """Run what calls the rule; errors of a rule's own code are named as its author's."""
         if ":" not in self.settings.rule:
-            return engine.train(inputs, labels, order)
+            return action()
         from nmhw.sim.learning.local.registry import run_own_code
 
-        return run_own_code(lambda: engine.train(inputs, labels, order), self.settings.rule)
+        return run_own_code(action, self.settings.rule)
+
+    def _learn(self, engine: Any, inputs: Any, labels: Any, order: Any) -> Any:
+        return self._own(lambda: engine.train(inputs, labels, order))
+
+    def _predict(self, engine: Any, inputs: Any) -> Any:
+        return self._own(lambda: engine.predict(inputs))
+
+    def _engine(self) -> Any:
+        return self._own(self._new_engine)
 
     def _outcome(
         self, history: list[_Epoch], weights: list[NDArray[np.float64]]
@@ -140,7 +150,7 @@ class Trainer:
             others[kind] = TrainedSeed(self.seed, records, weights, theirs)
         return own, others
 
-    def _engine(self) -> Any:
+    def _new_engine(self) -> Any:
         from nmhw.sim.learning.network import initial_weights
 
         chosen, weights = self.settings, self.weights
@@ -179,11 +189,24 @@ class Trainer:
         events = encode_steps_of(self.data, rows, self.settings, seed, epoch)
         return events if self.rule.name == "srm" else pack_events(events)
 
+    def longest_log(self, n: int) -> int:
+        """Return the most words that one of the first ``n`` training samples keeps.
+
+        Of the initial weights, for the reverse walk: events, or every neuron-step of STBP.
+        """
+        rows = self.data.rows("train")[:n]
+        inputs, labels = self._packed(rows, self.seed, 0), self.data.labels[rows]
+        most = 0
+        for sample in range(rows.size):
+            counts = self._learn(self._engine(), inputs, labels, np.array([sample])).counts
+            most = max(most, counts.total("log_word", "history_word"))
+        return most
+
     def test_accuracy(self) -> float:
         """Return the test accuracy of the weights as they are."""
         packed = self._judged("test")
         assert packed is not None
-        _, predictions, _ = self._engine().predict(packed[0])
+        _, predictions, _ = self._predict(self._engine(), packed[0])
         return float(np.mean(predictions == packed[1]))
 
     def _judged(self, part: Part | str) -> tuple[Any, NDArray[np.int64]] | None:
@@ -199,7 +222,7 @@ class Trainer:
         for part, packed in judged.items():
             accuracies[part] = None
             if packed is not None:
-                _, predictions, _ = engine.predict(packed[0])
+                _, predictions, _ = self._predict(engine, packed[0])
                 accuracies[part] = float(np.mean(predictions == packed[1]))
         populations = [self.net.names[k] for k in self.net.feedforward]
         return EpochRecord(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nmhw.cli.learn_groups import learn_classes_in_turn
 from nmhw.cli.learn_options import FORMAT, SETTINGS, learning_options, parse_seeds
 from nmhw.cli.options import given_options, output_options
 from nmhw.cli.output import emit_json, emit_text, note
@@ -38,6 +39,11 @@ def command(**options: Any) -> None:
     folder = None if options["output"] is None else Path(options["output"])
     if options["resume"] and folder is None:
         raise UsageError("--resume continues what -o DIR holds", hint="-o DIR")
+    if options["plots"] and folder is None:
+        raise UsageError("--plots writes figures into -o DIR", hint="-o DIR")
+    if options["classes_in_turn"] is not None:
+        learn_classes_in_turn(options, _data(options), _settings(options), folder)
+        return
     _check_folder(folder)
     chosen, initial = _settings(options), None
     if Path(chosen.get("net", "")).suffix == ".nir":
@@ -49,7 +55,7 @@ def command(**options: Any) -> None:
         options["chip_name"],
         seeds=parse_seeds(options["seeds"]),
         baselines=_names(options["baselines"]),
-        costs=_names(options["costs"]) or tuple(COST_SETS),
+        costs=tuple(COST_SETS) if options["costs"] is None else _names(options["costs"]) or (),
         scope=options["scope"],
         assume_learning_engine=options["assume_learning_engine"],
         merge_validation=options["merge_validation"],
@@ -142,7 +148,8 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
         formats["bits"] = None
     if options["mode"] == "float" and "bits" not in formats:
         formats["bits"] = None
-    chosen["weights"] = WeightFormat(**formats)
+    if formats:
+        chosen["weights"] = WeightFormat(**formats)
     rule_options = dict(_rule_option(pair) for pair in options["rule_settings"])
     for name in ("threshold", "mask", "head"):
         if options[name] is not None:

@@ -57,14 +57,14 @@ _OPTIONS = (
                  help="Train on the validation samples too (once everything is chosen)."),
     click.option("--steps", "n_steps", type=click.IntRange(1), metavar="T",
                  help="Steps per sample; ticks of a window for spike times.  [16]"),
-    click.option("--code", type=click.Choice(["latency", "rate", "accumulate"]),
-                 help="How images become spikes.  [latency]"),
+    click.option("--code", type=click.Choice(["latency", "rate", "accumulate", "direct"]),
+                 help="How images become spikes; direct: refused.  [latency]"),
     click.option("--epochs", type=click.IntRange(1), metavar="N", help="[10]"),
     click.option("--lr", type=float, metavar="RATE", help="Learning rate.  [by rule]"),
     click.option("--lr-drop", type=float, metavar="F",
                  help="Factor on the rate after 70 % of the epochs.  [0.2]"),
     click.option("--batch", type=click.IntRange(1), metavar="N",
-                 help="Samples per update; more than 1 needs --mode float."),
+                 help="Samples per update.  [by rule and mode]"),
     click.option("--optimizer", type=click.Choice(["sgd", "adam"]), help="[by mode]"),
     click.option("--mode", type=click.Choice(["integer", "float"]), default="integer",
                  help="integer: one sample at a time, as a chip; float: mini-batches.  [integer]"),
@@ -89,9 +89,11 @@ _OPTIONS = (
     click.option("--baselines", metavar="NAMES",
                  help="Of stbp-dense,stbp-gated,stbp-gated-once,stbp-band; none.  [all four]"),
     click.option("--costs", metavar="SETS",
-                 help="Of horowitz-32bit,horowitz-8bit,sop-1.5pj.  [all three]"),
+                 help="Of horowitz-32bit,horowitz-8bit,sop-1.5pj; none.  [all three]"),
     click.option("--scope", type=click.Choice(["learning only", "whole training"]),
                  default="learning only", help="Of the headline ratios.  [learning only]"),
+    click.option("--classes-in-turn", metavar="GROUPS",
+                 help="Classes one group after the other, 0-4/5-9: accuracy and forgetting."),
     click.option("--seeds", default="0", metavar="LIST", help="0, 0-9 or 0,3,5.  [0]"),
     click.option("--frozen", metavar="LAYERS", help="Layers that keep their weights."),
     click.option("--backend", default="numba", metavar="B",
@@ -109,6 +111,27 @@ def learning_options(function: F) -> F:
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def parse_groups(text: str) -> tuple[tuple[int, ...], ...]:
+    """Read ``0,1/2,3`` or ``0-4/5-9`` into groups of labels.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
+    groups = []
+    for group in text.split("/"):
+        labels: list[int] = []
+        for part in group.split(","):
+            first, dash, last = part.strip().partition("-")
+            if not first.isdecimal() or (dash and not last.isdecimal()):
+                raise UsageError("groups are labels", got=repr(text),
+                                 hint="--classes-in-turn 0-4/5-9")  # fmt: skip
+            labels += range(int(first), min(int(last if dash else first), 10**6) + 1)
+        groups.append(tuple(labels))
+    return tuple(groups)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

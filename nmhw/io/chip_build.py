@@ -53,6 +53,8 @@ def build_chip(document: Table, *, path: str | None, sha256: str | None) -> Chip
         rules=tuple(_spec(RuleSpec, rule) for rule in document.get("rules", {}).values()),
         published={k: _figure(f, f["unit"]) for k, f in document.get("published", {}).items()},
         learning_native=tuple(document.get("learning_native", ())),
+        learning_port=document.get("learning_port"),
+        learning_word_bits=document.get("learning_word_bits"),
         is_executable=document.get("is_executable", True),
         not_executable_because=document.get("not_executable_because", ""),
         is_imaginary=document.get("is_imaginary", False),

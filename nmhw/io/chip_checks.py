@@ -92,6 +92,7 @@ def find_contradictions(document: Table) -> list[Problem]:
         *_check_encodings(document),
         *_check_rules(document),
         *_check_kind(document),
+        *_check_learning_port(document),
         *check_costs(document),
     ]
 
@@ -187,6 +188,12 @@ def _check_memory(document: Table) -> Iterator[Problem]:
             key = ("cores", name, "budget", "memory_bits")
             hint = "the size of the SRAM that [memory] describes"
             yield Problem(key, "missing key", None, hint, "chip.missing-key")
+
+
+def _check_learning_port(document: Table) -> Iterator[Problem]:
+    if document.get("learning_port") == "row" and "learning_word_bits" not in document:
+        hint = "the width of the words that a read by target takes"
+        yield Problem(("learning_word_bits",), "missing key", None, hint, "chip.missing-key")
 
 
 def _check_arithmetic(document: Table) -> Iterator[Problem]:

@@ -232,6 +232,8 @@ class ChipModel(Table):
     costs: dict[str, CostsModel] = {}
     published: dict[Text, PublishedModel] = {}
     learning_native: list[str] = []
+    learning_port: Literal["row", "copy", "crossbar"] | None = None
+    learning_word_bits: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
     is_executable: bool = True
     not_executable_because: str = ""
     is_imaginary: bool = False

@@ -38,11 +38,11 @@ def save_figure(figure: Any, path: Path) -> Path:
 
 
 def plot_learning(summary: Mapping[str, Any], folder: str | Path) -> list[Path]:
-    """Write ``learning-curve.png``, ``accuracy-energy.png`` and ``operations.png``."""
+    """Write ``learning-curve.png``, ``accuracy-energy.png`` (with prices), ``operations.png``."""
     target = Path(folder)
     return [
         _learning_curve(summary, target / "learning-curve.png"),
-        _accuracy_energy(summary, target / "accuracy-energy.png"),
+        *([_accuracy_energy(summary, target / "accuracy-energy.png")] if summary["costs"] else []),
         _operations(summary, target / "operations.png"),
     ]
 
@@ -58,8 +58,12 @@ def new_axes(width: float = 6.0, height: float = 4.0) -> tuple[Any, Any]:
 
 def _title(summary: Mapping[str, Any]) -> str:
     settings = summary["settings"]
-    mark = " (hypothetical engine)" if summary["is_hypothetical"] else ""
+    mark = ", hypothetical" if summary["is_hypothetical"] else ""
     return f"{summary['rule']}, {summary['data']['name']}, {settings['net']}{mark}"
+
+
+def _label(training: Mapping[str, Any]) -> str:
+    return str(training["name"]) + (", hypothetical" if training["is_hypothetical"] else "")
 
 
 def _learning_curve(summary: Mapping[str, Any], path: Path) -> Path:
@@ -86,7 +90,8 @@ def _accuracy_energy(summary: Mapping[str, Any], path: Path) -> Path:
         for row in rows:
             spent += row["energy_j_per_sample"][cost]["whole training"] * n_train
             points.append((spent, 100 * row["accuracy"]))
-        axes.plot(*zip(*points, strict=True), "o-", ms=3, color=color, label=cost)
+        label = f"{cost}, hypothetical" if summary["is_hypothetical"] else cost
+        axes.plot(*zip(*points, strict=True), "o-", ms=3, color=color, label=label)
     axes.set_xscale("log")
     axes.set(xlabel="energy since the first epoch (J)", ylabel="test accuracy (%)",
              title=_title(summary))  # fmt: skip
@@ -106,7 +111,7 @@ def _operations(summary: Mapping[str, Any], path: Path) -> Path:
     for k, training in enumerate(trainings):
         rows = [i + (k - (len(trainings) - 1) / 2) * height for i in range(len(kinds))]
         values = [training["operations_per_sample"][name] for name in kinds]
-        axes.barh(rows, values, height, color=COLORS[k % len(COLORS)], label=training["name"])
+        axes.barh(rows, values, height, color=COLORS[k % len(COLORS)], label=_label(training))
     axes.set_yticks(range(len(kinds)), kinds)
     axes.invert_yaxis()
     axes.set_xscale("log")

@@ -38,6 +38,10 @@ class CountedTraining:
     records : (n_seeds) tuples of EpochRecord
     packet_bit_hops : float
         Of all seeds and epochs together.
+    notes : tuple of str
+        What a reader must know beside its numbers.
+    is_hypothetical : bool
+        The chip does not run this training itself.
     """
 
     name: str
@@ -45,6 +49,7 @@ class CountedTraining:
     records: tuple[tuple[EpochRecord, ...], ...]
     packet_bit_hops: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    is_hypothetical: bool = False
 
     @property
     def counts(self) -> OperationCounts:
@@ -110,6 +115,7 @@ def summarize_training(training: CountedTraining, costs: Sequence[str]) -> dict[
             name: {k: v / n for k, v in energy_by_operation(counts, name).items()}
             for name in costs
         },
+        "is_hypothetical": training.is_hypothetical,
         "notes": list(training.notes),
     }  # fmt: skip
 
@@ -142,6 +148,7 @@ def summarize_epochs(training: CountedTraining, costs: Sequence[str]) -> list[di
         rows.append(
             {
                 "epoch": epoch + 1,
+                "is_hypothetical": training.is_hypothetical,
                 "train_accuracy": _mean([r.train_accuracy for r in of_seeds]),
                 "validation_accuracy": _mean([r.validation_accuracy for r in of_seeds]),
                 "accuracy": _mean([r.test_accuracy for r in of_seeds]),
@@ -179,7 +186,12 @@ def summarize_ratios(
             },
             "energy_ratio": {
                 cost: {
-                    name: energy_ratio(baseline.actions(scope), rule.actions(scope), cost).to_json()
+                    name: {
+                        **energy_ratio(
+                            baseline.actions(scope), rule.actions(scope), cost
+                        ).to_json(),
+                        "is_hypothetical": baseline.is_hypothetical or rule.is_hypothetical,
+                    }
                     for name, baseline in baselines.items()
                 }
                 for cost in costs

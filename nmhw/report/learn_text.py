@@ -46,13 +46,14 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
     hypothetical = " (HYPOTHETICAL learning engine)" if summary["is_hypothetical"] else ""
     chip = summary["chip"] or "no chip"
     width = "float" if weights["bits"] is None else f"{weights['bits']} bits"
+    rounding = "no" if weights["bits"] is None else weights["rounding"]
     data = summary["data"]
     head = f"{summary['rule']} on {data['name']}, {chip}{hypothetical}"
     parts = (data["n_train"], data["n_validation"], data["n_test"])
     size = "{} training, {} validation, {} test".format(*parts)
     net = f"network {settings['net']}, {settings['n_steps']} steps, code {settings['code']}"
     epochs = f"{settings['epochs']} epochs, batch {settings['batch']}, rate {settings['lr']:g}"
-    stored = f"{weights['rounding']} rounding, write {weights['policy']}"
+    stored = f"{rounding} rounding, write {weights['policy']}"
     how = f"{weights['accumulate']} accumulation; {settings['mode']} arithmetic"
     lines = [
         f"nmhw {summary['nmhw_version']}  {head}",
@@ -92,21 +93,26 @@ def _accuracy(value: Mapping[str, Any] | None) -> str:
 
 
 def _training_table(summary: Mapping[str, Any]) -> RenderableType:
-    costs = summary["costs"][0]
-    table = new_table(
-        f"Trainings (energy per training sample, cost set {costs}, whole training)",
-        ["rule", "test accuracy", "forward", "log", "backward", "update", "sum", "one training"],
-    )
+    costs = next(iter(summary["costs"]), None)
+    title, columns = "Trainings (no prices)", ["rule", "test accuracy"]
+    if costs is not None:
+        title = f"Trainings (energy per training sample, cost set {costs}, whole training)"
+        columns += ["forward", "log", "backward", "update", "sum", "one training"]
+    table = new_table(title, columns)
     for training in summary["trainings"]:
-        energy = training["energy_j"][costs]["whole training"]
-        phases = [format_si(energy["by_phase"][p], "J") for p in _PHASES]
         accuracy = training["accuracy"]
-        shown = "-" if accuracy is None else format_percent(accuracy["mean"], 2)
-        table.add_row(
-            training["name"], shown, *phases, format_si(energy["per_sample"], "J"),
-            format_si(energy["training"], "J"),
-        )  # fmt: skip
+        cells = ["-" if accuracy is None else format_percent(accuracy["mean"], 2)]
+        if costs is not None:
+            energy = training["energy_j"][costs]["whole training"]
+            cells += [format_si(energy["by_phase"][p], "J") for p in _PHASES]
+            cells += [format_si(energy[k], "J") for k in ("per_sample", "training")]
+        table.add_row(_marked(training), *cells)
     return table
+
+
+def _marked(training: Mapping[str, Any]) -> str:
+    """Return a training's name; one that the chip does not run says so beside every figure."""
+    return training["name"] + ("\nhypothetical" if training["is_hypothetical"] else "")
 
 
 def _notes(summary: Mapping[str, Any]) -> str:
@@ -123,20 +129,23 @@ _PHASES = ("forward", "log", "backward", "update")
 
 
 def _epoch_table(summary: Mapping[str, Any]) -> RenderableType:
-    costs = summary["costs"][0]
-    title = f"Epochs of {summary['rule']} (means over seeds; energy per sample, {costs})"
-    columns = ["epoch", "training", "validation", "test", "updated", "silent", "learning", "whole"]
+    costs = next(iter(summary["costs"]), None)
+    mark = "hypothetical; " if summary["is_hypothetical"] else ""
+    title = f"Epochs of {summary['rule']} ({mark}means over seeds"
+    title += ")" if costs is None else f"; energy per sample, {costs})"
+    columns = ["epoch", "training", "validation", "test", "updated", "silent"]
+    columns += [] if costs is None else ["learning", "whole"]
     table = new_table(title, columns)
     rows = summary["epochs"]
     for row in (rows[k] for k in _some(len(rows))):
         silent = max((s for s in row["silent"].values() if s is not None), default=None)
-        energy = row["energy_j_per_sample"][costs]
+        scopes = {} if costs is None else row["energy_j_per_sample"][costs]
         table.add_row(
             str(row["epoch"]),
             *(format_percent(row[k], 1) for k in (
                 "train_accuracy", "validation_accuracy", "accuracy", "updated_share")),
             format_percent(silent, 1),
-            format_si(energy["learning only"], "J"), format_si(energy["whole training"], "J"),
+            *(format_si(scopes[s], "J") for s in ("learning only", "whole training") if scopes),
         )  # fmt: skip
     return table
 
@@ -149,10 +158,11 @@ def _some(n: int) -> Iterable[int]:
 
 def _ratio_tables(summary: Mapping[str, Any]) -> Iterable[RenderableType]:
     names = list(summary["baselines"])
+    shown = [_marked(t) for t in summary["trainings"][1:]]
     steps = summary["settings"]["n_steps"]
     for scope, ratios in summary["ratios"].items():
         title = f"Baseline / {summary['rule']} ({scope}, {steps} steps; range over all prices)"
-        table = new_table(title, ["", *names])
+        table = new_table(title, ["", *shown])
         operations = [f"{ratios['op_ratio'][n]:.1f}" for n in names]
         table.add_row("operations, no prices", *operations)
         for cost, found in ratios["energy_ratio"].items():
@@ -166,7 +176,7 @@ def _ratio_tables(summary: Mapping[str, Any]) -> Iterable[RenderableType]:
 
 def _operation_table(summary: Mapping[str, Any]) -> RenderableType:
     trainings = summary["trainings"]
-    columns = ["operation", *(t["name"] for t in trainings)]
+    columns = ["operation", *(_marked(t) for t in trainings)]
     table = new_table("Operations per training sample", columns)
     for name in trainings[0]["operations_per_sample"]:
         counts = [t["operations_per_sample"][name] for t in trainings]

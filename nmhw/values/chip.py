@@ -268,6 +268,9 @@ class ChipSpec:
     published : mapping of name to Figure
         Published numbers that are no unit costs (rest power, measured workloads); in SI units.
     learning_native : names of learning rules the chip runs itself
+    learning_port : how weights are read by target, None where not known
+        "row": words hold weights of one source; a read by target takes a whole word of
+        ``learning_word_bits`` per weight. "copy": a second array. "crossbar": both ways.
     sources : mapping of citation key to full citation
     """
 
@@ -288,6 +291,8 @@ class ChipSpec:
     rules: tuple[RuleSpec, ...] = ()
     published: Mapping[str, Figure] = field(default_factory=dict)
     learning_native: tuple[str, ...] = ()
+    learning_port: Literal["row", "copy", "crossbar"] | None = None
+    learning_word_bits: int | None = None
     is_executable: bool = True
     not_executable_because: str = ""
     is_imaginary: bool = False

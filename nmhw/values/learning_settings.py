@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from nmhw.errors import UsageError
+from nmhw.errors import UnsupportedError, UsageError
 from nmhw.values.learning import WeightFormat
 
 Code = Literal["latency", "rate", "accumulate"]
@@ -79,6 +79,12 @@ class LearningSettings:
         if not low <= self.weights.max_abs <= high:
             raise UsageError("the range of weights is out of bounds", got=self.weights.max_abs,
                              limit=f"{low} to {high}", hint="--weight-range 1.5")  # fmt: skip
+        if str(self.code) == "direct":
+            raise UnsupportedError(
+                "direct coding feeds currents, and the learning engines take spikes only",
+                got="direct", limit=", ".join(CODES), hint="--code accumulate",
+                rule="learn.direct-code",
+            )  # fmt: skip
         if self.code not in CODES:
             raise UsageError("no such code", got=repr(self.code), hint=", ".join(CODES))
         if self.mode == "integer" and self.optimizer != "sgd":

@@ -16,6 +16,10 @@ CASES = {
             "try: did you mean 'hidden-and-output'"
         ),
     ),
+    "a row port without the width of its words": (
+        'learning_port = "row"\n',
+        "learning_word_bits: missing key",
+    ),
     "weights above the width": (
         "[arithmetic]\nweight_bits = [4]\nweight_min = -16\nweight_max = 300\n",
         (
