@@ -121,7 +121,7 @@ def learn_in_turn(
     known = set(samples.labels.tolist())
     if len(chosen) < 2 or len(set(labels)) != len(labels) or not set(labels) <= known:
         raise UsageError(
-            "two or more groups of different labels are needed", got=chosen,
+            "two or more groups of different labels are needed", got=str(chosen)[:80],
             limit=f"labels 0 to {samples.n_classes - 1}",
         )  # fmt: skip
     options = {"baselines": (), **options}

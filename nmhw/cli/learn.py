@@ -42,7 +42,9 @@ def command(**options: Any) -> None:
     if options["plots"] and folder is None:
         raise UsageError("--plots writes figures into -o DIR", hint="-o DIR")
     if options["classes_in_turn"] is not None:
-        learn_classes_in_turn(options, _data(options), _settings(options), folder)
+        costs = tuple(COST_SETS) if options["costs"] is None else _names(options["costs"]) or ()
+        settings = {**_settings(options), "costs": costs, "scope": options["scope"]}
+        learn_classes_in_turn(options, _data(options), settings, folder)
         return
     _check_folder(folder)
     chosen, initial = _settings(options), None

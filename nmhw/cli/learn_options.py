@@ -9,6 +9,9 @@ import click
 
 from nmhw.errors import UsageError
 
+#: Largest label that a group may name.
+MAX_LABEL = 999
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Option -> field of LearningSettings.
@@ -129,7 +132,10 @@ def parse_groups(text: str) -> tuple[tuple[int, ...], ...]:
             if not first.isdecimal() or (dash and not last.isdecimal()):
                 raise UsageError("groups are labels", got=repr(text),
                                  hint="--classes-in-turn 0-4/5-9")  # fmt: skip
-            labels += range(int(first), min(int(last if dash else first), 10**6) + 1)
+            low, high = int(first), int(last if dash else first)
+            if not low <= high <= MAX_LABEL:
+                raise UsageError("no such labels", got=f"{low}-{high}", limit=f"0 to {MAX_LABEL}")
+            labels += range(low, high + 1)
         groups.append(tuple(labels))
     return tuple(groups)
 

@@ -41,6 +41,8 @@ class Rule(type(local_rule("stdp"))):
         ["--rule", "e-prop", "--optimizer", "adam"],
         ["--classes-in-turn", "0-4"],
         ["--classes-in-turn", "0-4/x"],
+        ["--classes-in-turn", "0-4/5-9999999999999"],
+        ["--classes-in-turn", "4-0/5-9"],
         ["--classes-in-turn", "0-4/4-9"],
         ["--classes-in-turn", "0-4/5-9", "--seeds", "0,1"],
         ["--classes-in-turn", "0-4/5-9", "--resume"],
