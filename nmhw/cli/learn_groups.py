@@ -44,7 +44,8 @@ def learn_classes_in_turn(
     done = learn_in_turn(
         data, parse_groups(options["classes_in_turn"]), options["rule"], seed=seeds[0],
         chip=options["chip_name"], assume_learning_engine=options["assume_learning_engine"],
-        merge_validation=options["merge_validation"], frozen=frozen, **settings,
+        merge_validation=options["merge_validation"], frozen=frozen, backend=options["backend"],
+        **settings,
     )  # fmt: skip
     if target is not None:
         write_text(target, json.dumps(done.to_json(), indent=1) + "\n")
