@@ -259,18 +259,13 @@ class ChipSpec:
         False for sheets that only know limits: ``run`` refuses with ``not_executable_because``.
     is_imaginary : bool
         True for the reference chip: none of its numbers is a measurement.
-    cores : tuple of CoreSpec
-        Core indices run through the groups in order, per chip.
-    encodings : tuple of EncodingSpec
-        Ways to store synapses; the cheapest legal one is used per projection and core.
+    cores : tuple of CoreSpec; core indices run through the groups in order, per chip
+    encodings : tuple of EncodingSpec; the cheapest legal one is used per projection and core
     costs : mapping of name to CostTable;  default_costs : name or None (then unpriced)
     pace : default (barrier chips run free, tick chips in real time);  tick_s : timer of the steps
-    published : mapping of name to Figure
-        Published numbers that are no unit costs (rest power, measured workloads); in SI units.
+    published : mapping of name to Figure; no unit costs (rest power, measured workloads), SI units
     learning_native : names of learning rules the chip runs itself
-    learning_port : how weights are read by target, None where not known
-        "row": words hold weights of one source; a read by target takes a whole word of
-        ``learning_word_bits`` per weight. "copy": a second array. "crossbar": both ways.
+    learning_port, learning_word_bits : reads of weights by target (docs/learning.md, "On a chip")
     sources : mapping of citation key to full citation
     """
 
