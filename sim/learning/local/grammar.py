@@ -58,8 +58,12 @@ class Product:
 
     @property
     def shift(self) -> int:
-        """Right shift of the fixed-point product: what exceeds 15 bits is lost."""
-        return max(0, 4 + sum(f.width for f in self.factors) - 15)
+        """Right shift of the fixed-point product: what exceeds 15 bits is lost.
+
+        The spike that it depends on has no width of its own.
+        """
+        own = 1 if self.dependency in ("x0", "y0") else 0
+        return max(0, 4 + sum(f.width for f in self.factors) - own - 15)
 
 
 def parse_rule(text: str) -> tuple[Product, ...]:

@@ -158,3 +158,12 @@ def test_fixed_point_traces_are_whole_and_unbiased() -> None:
 def test_weights_saturate_at_nine_bits() -> None:
     rule = local_rule("sum-of-products", dw="7*2^4*x1*y0", x1=(127.0, 4.0), is_fixed=True)
     assert weights_after(rule, CHIP).max() == 255
+
+
+@pytest.mark.parametrize(
+    ("text", "shift"),
+    [("x1*y1*u0", 3), ("x1*w*y0", 5), ("x1*y1*x0", 3), ("x1*y1*x0*y0", 4), ("x1*y0", 0)],
+)
+def test_the_spike_that_a_product_depends_on_adds_no_width(text: str, shift: int) -> None:
+    """As lava-nc 0.10.0 shifts them; compared with it in tests/live."""
+    assert parse_rule(text)[0].shift == shift
