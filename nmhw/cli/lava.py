@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nmhw.cli.lava_rule import command as rule_command
 from nmhw.cli.output import emit_json, emit_text, note
 
 
@@ -61,3 +62,6 @@ def status(as_json: bool, quiet: bool) -> None:
         emit_json(record)
     else:
         emit_text("\n".join(f"{key:12} {value}" for key, value in record.items()))
+
+
+command.add_command(rule_command)

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.errors import UnsupportedError, UsageError
+from nmhw.errors import LavaError, UnsupportedError, UsageError
 from nmhw.sim.lava.child import ask_lava
 from nmhw.sim.learning.engine import Engine
 from nmhw.sim.learning.integer_steps import population_of
 from nmhw.sim.learning.kernels import layout as at
 from nmhw.sim.learning.layer import LearningNetwork
 from nmhw.sim.learning.packed import PackedEvents
+from nmhw.sim.learning.weight_store import rewrite_counts
 from nmhw.values.learning import OPERATION_INDEX, OPERATIONS
 
 Arrays = dict[str, NDArray[Any]]
@@ -199,7 +200,7 @@ class LavaEngine(Engine):
         keys = [f"population/{k}/" for k in range(n_layers)]
         own = [
             [found.get(key + name, np.zeros(n)) for key, n in zip(keys, sizes, strict=True)]
-            for name in ("fired", "error_events")
+            for name in ("fired", "error_packets")
         ]
         return at.Outcome(
             counts,
@@ -215,13 +216,21 @@ class LavaEngine(Engine):
         store, columns = self.store, [
             OPERATION_INDEX[name] for name in ("weight_read", "weight_write", "random_word")
         ]
+        tally = np.stack([found[f"connection/{k}/tally"] for k in range(len(self.net.layers))])
+        expected = [rewrite_counts(int(n), int(m), store.format) for n, m in tally]
+        if (np.stack(expected)[:, columns] != counts[:, columns]).any():
+            raise LavaError(
+                "a Lava process counted other weight traffic than its rewrites make",
+                got=counts[:, columns].tolist(), limit=tally.tolist(),
+                hint="report this with the settings: it is a bug", rule="lava.counts",
+            )  # fmt: skip
         store.flat_codes[:] = np.concatenate(
             [found[f"connection/{k}/codes"].ravel() for k in range(len(self.net.layers))]
         )
         store.flat_values[:] = store.flat_codes * store.scale
         for k in range(len(self.net.layers)):
             store.registers[k] = found[f"connection/{k}/register"][0]
-        store.counts[:, columns] += counts[:, columns]
+        store.tally += tally
         counts[:, columns] = 0
         keys = [f"population/{k}/theta" for k in range(len(self.net.layers))]
         moved = [found[key] for key in keys if key in found]

@@ -13,6 +13,7 @@ lava-nc 0.10.0, ``magma/core/model/py/connection.py`` and ``magma/core/learning`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,8 +108,8 @@ def sum_of_products_rule(rule: SumOfProducts, rate: float = 1.0) -> LavaRule:
             "the rule is written in the chip's fixed point: lava-nc takes its text as it is",
             got=rule.dw, hint="is_fixed=False", rule="lava.rule",
         )  # fmt: skip
-    if not rate > 0:
-        raise UsageError("a learning rate is positive", got=rate, rule="lava.rule")
+    if not 0 < rate < math.inf:
+        raise UsageError("a learning rate is positive and finite", got=rate, rule="lava.rule")
     dw = tuple(_export(p, rate) for p in rule.products)
     dt = tuple(_export(p, 1.0) for p in rule.tag_products)
     traces = tuple((name, *getattr(rule, name)) for name in TRACES if getattr(rule, name)[0])
@@ -192,8 +193,6 @@ def _notes_of_products(products: Sequence[ExportedProduct], target: str) -> list
 
 
 def _notes_of_trace(name: str, impulse: float, tau: float) -> list[str]:
-    import math
-
     if impulse > TRACE_MAX:
         raise UsageError(
             "traces have 7 bits", got=impulse, limit=TRACE_MAX, where=name, rule="lava.rule"

@@ -51,7 +51,7 @@ def assert_outcomes_are_equal(lava: EpochOutcome, numba: EpochOutcome) -> None:
     """Compare all that one pass left."""
     np.testing.assert_array_equal(lava.counts.values, numba.counts.values)
     np.testing.assert_array_equal(lava.scores, numba.scores)
-    for ours, theirs in zip(lava.error_events, numba.error_events, strict=True):
+    for ours, theirs in zip(lava.error_packets, numba.error_packets, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     for name in ("n_correct", "n_updated", "silent_fraction"):
         assert getattr(lava, name) == getattr(numba, name), name

@@ -74,7 +74,8 @@ class SumOfProducts(LearningRule):
         for name in TRACES:
             object.__setattr__(self, name, _trace_of(name, getattr(self, name)))
             impulse, tau = getattr(self, name)
-            if impulse < 0 or tau < 0 or (self.is_fixed and impulse > _TRACE_MAX):
+            is_number = 0 <= impulse < np.inf and tau >= 0  # no NaN
+            if not is_number or (self.is_fixed and impulse > _TRACE_MAX):
                 got, limit = (impulse, tau), "impulse 0 .. 127, tau >= 0"
                 raise UsageError(f"trace {name} is out of range", got=got, limit=limit)
         used = {f.variable for p in self._all for f in p.factors}

@@ -86,6 +86,7 @@ class Codes:
         self.counter = Counter(settings["operations"])
         self.gradient = np.zeros(settings["shape"], np.int64)
         self.touched = np.zeros(settings["shape"], bool)
+        self.tally = np.zeros(2, np.int64)  # rewrites, and those that changed their weight
         self.history: list[Any] = []
 
     def take(self, weights: Any, counts: Any, parts: Any, is_met: Any) -> None:
@@ -116,6 +117,7 @@ class Codes:
             Path(self.settings["path"]),
             codes=weights.astype(np.int32),
             register=np.array([self.register], np.uint32),
+            tally=self.tally,
             history=np.array(self.history, np.int32).reshape(shape),
         )
 
@@ -131,6 +133,7 @@ class Codes:
         new = np.clip(rewritten(old, code_changes(gradient, 1, self.a), words), -most, most)
         weights.reshape(-1)[at] = new
         n_changed = int((new != old).sum())
+        self.tally += (at.size, n_changed)
         self.counter.add(counts, "weight_read", at.size)
         self.counter.add(
             counts, "weight_write", at.size if self.settings["writes_always"] else n_changed

@@ -39,7 +39,7 @@ class MembraneWalk:
         self.excess = np.zeros(shape, np.int64)
         self.spikes, self.admitted = np.zeros(shape, bool), np.zeros(shape, bool)
         self.fired = np.zeros(self.n, bool)
-        self.error_events = np.zeros(self.n, np.int64)
+        self.packets = np.zeros(self.n, np.int64)
         self.limit = np.zeros(self.n, np.int64)
         self.start(self.limit)
 
@@ -87,6 +87,7 @@ class MembraneWalk:
 
     def take(self, errors: Any, is_first: bool) -> None:
         """Take in the errors (2, n) of a row; where they stand, those of the first row hold."""
+        self.packets += errors[1] != 0
         if self.settings["is_top"] or (self.settings["stands"] and not is_first):
             return
         self.error, self.asked = errors[0], errors[1] != 0
@@ -105,7 +106,6 @@ class MembraneWalk:
         entry = asked & (slope != 0)
         entered = np.where(entry, entering(slope, self.error), 0)
         self.at_threshold -= entered
-        self.error_events += entry
         self.counter.add(counts, "surrogate", asked.sum())
         self.counter.add(counts, "error_event", entry.sum())
         if self.settings["mask"] == "band":
@@ -130,7 +130,7 @@ class MembraneWalk:
             path,
             theta=theta,
             fired=self.fired,
-            error_events=self.error_events,
+            error_packets=self.packets,
             scores=self.teacher.scores,
             n_learned=np.array(self.teacher.n_learned),
         )

@@ -32,7 +32,7 @@ class SpikeClock:
         self.teacher = Teacher(settings["labels"], settings["n_samples"], n, a)
         self.t_out, self.total = np.full(n, SILENT, np.int64), np.zeros(n, np.int64)
         self.fired = np.zeros(n, bool)
-        self.error_events = np.zeros(n, np.int64)
+        self.packets = np.zeros(n, np.int64)
 
     def start(self) -> None:
         """Begin a sample."""
@@ -78,7 +78,6 @@ class SpikeClock:
         if at.size:
             inverse = [inverse_slope(int(total), self.a) for total in self.total[at]]
             error[at] = entering(np.array(inverse, np.int64), d_time[at])
-        self.error_events += live
         self.counter.add(counts, "division", at.size)
         self.counter.add(counts, "error_event", at.size)
         return np.stack([error, live.astype(np.int64), self.t_out])
@@ -88,7 +87,7 @@ class SpikeClock:
         np.savez(
             path,
             fired=self.fired,
-            error_events=self.error_events,
+            error_packets=self.packets,
             scores=self.teacher.scores,
             n_learned=np.array(self.teacher.n_learned),
         )

@@ -55,7 +55,6 @@ class IntegratorHeadModel(PyLoihiProcessModel):
         )
         self.nothing = np.zeros((settings["n_rows"], n), np.int64)
         self.packet = self.nothing
-        self.error_events = np.zeros(n, np.int64)
 
     def run_spk(self) -> None:
         """Send the packet of the row before, take in weighted spikes."""
@@ -86,7 +85,6 @@ class IntegratorHeadModel(PyLoihiProcessModel):
         if not on.any() or not self.settings["trains"]:
             return
         self.counter.add(self.counts, "error_event", on.sum())
-        self.error_events += on
         self.packet = self.nothing.copy()
         self.packet[0], self.packet[1] = error, on
         self.packet[2:] = self.settings["reads_at"]
@@ -96,5 +94,4 @@ class IntegratorHeadModel(PyLoihiProcessModel):
             Path(self.settings["path"]),
             scores=self.teacher.scores,
             n_learned=np.array(self.teacher.n_learned),
-            error_events=self.error_events,
         )

@@ -180,6 +180,7 @@ class StdPopulationModel(PyLoihiProcessModel):
             now = cells.fire(step, self.u, self.slope)
             self.spikes = now.astype(np.int32)
             self.slope += arriving
+        cells.packets += self.errors[1] != 0
         if step == cells.last:
             cells.end(self.clock.sample, self.counts)
 
