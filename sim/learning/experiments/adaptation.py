@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 
 from nmhw.io.learning_data import DIGITS_SOURCE
-from nmhw.sim.learning.experiments.digit_classes import N_CLASSES, N_STEPS, encode_digits
+from nmhw.sim.learning.experiments.digit_classes import (
+    N_CLASSES,
+    N_STEPS,
+    UNSEEN,
+    encode_digits,
+)
 from nmhw.sim.learning.experiments.result import (
     ExperimentResult,
     Floats,
@@ -17,6 +22,7 @@ from nmhw.sim.learning.experiments.result import (
     report,
 )
 from nmhw.sim.learning.local import LocalEngine, LocalLayer, LocalNeuron, local_rule
+from nmhw.values.dataset import Part
 from nmhw.values.learning import WeightFormat
 from nmhw.values.rng import stream
 
@@ -74,12 +80,12 @@ def first_fields(samples: Any, labels: Any, seed: int) -> Floats:
 
 def run_adaptation(
     seed: int = 0, progress: Progress | None = None, *, quick: bool = False, bits: int | None = 8,
-    rate: float = 0.05, temperature: float = 0.02, negative: float = 0.5,
+    rate: float = 0.05, temperature: float = 0.02, negative: float = 0.5, judged: Part = UNSEEN,
 ) -> ExperimentResult:  # fmt: skip
     """Learn clean digits, then meet corrupted ones: frozen, adapting, and with random rewards."""
-    n_train, n_test, epochs = (400, 150, 1) if quick else (1097, 400, 3)
-    clean = encode_digits(n_train, n_test)
-    corrupted = encode_digits(n_train, n_test, "digits-corrupted")
+    n_train, n_test, epochs = (400, 150, 1) if quick else (1097, None, 3)
+    clean = encode_digits(n_train, n_test, judged=judged)
+    corrupted = encode_digits(n_train, n_test, "digits-corrupted", judged)
     total, done = 3 * epochs * n_train, 0
 
     def train(engine: Any, data: Any, labels: Any, n_epochs: int, test: Any) -> list[float]:
@@ -106,7 +112,7 @@ def run_adaptation(
     at = range(epochs + 1)
     pick = slice(None, None, N_PER_CLASS)
     panels = (
-        lines("accuracy on corrupted digits", "epochs of adaptation", "test accuracy",
+        lines("accuracy on corrupted digits", "epochs of adaptation", "accuracy",
               adapting=(at, curve), frozen=(at, [frozen] * (epochs + 1)),
               shuffled_rewards=(at, lost)),
         images("fields after clean digits", trained.T[pick].reshape(-1, 8, 8)),
@@ -114,7 +120,8 @@ def run_adaptation(
     )  # fmt: skip
     return ExperimentResult(
         "soft-hebb-adaptation", "soft Hebbian learning adapts to corrupted digits", "soft-hebb",
-        GENERATOR, seed, "test accuracy on corrupted digits", curve[-1], frozen,
+        f"{GENERATOR}; judged on the {judged} part", seed,
+        "accuracy on unseen corrupted digits", curve[-1], frozen,
         "weights frozen after clean digits",
         "10 points above the control, and above shuffled rewards",
         curve[-1] >= frozen + 0.1 and curve[-1] > lost[-1],

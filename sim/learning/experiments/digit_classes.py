@@ -18,6 +18,7 @@ from nmhw.sim.learning.experiments.result import (
     report,
 )
 from nmhw.sim.learning.local import LearningRule, LocalEngine, LocalLayer, LocalNeuron, local_rule
+from nmhw.values.dataset import Part
 from nmhw.values.learning import WeightFormat
 from nmhw.values.rng import stream
 
@@ -25,10 +26,14 @@ N_CLASSES = 10
 N_STEPS = 16
 GENERATOR = f"{DIGITS_SOURCE}; accumulate code, {N_STEPS} steps; fixed split"
 
+#: Settings of these experiments were chosen by hand while the test part was looked at. They are
+#: therefore judged on the validation part, which no choice of theirs has seen.
+UNSEEN: Part = "validation"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpikeImages:
-    """Encoded images: (samples, N_STEPS, pixels) bool, labels, per part."""
+    """Encoded images: (samples, N_STEPS, pixels) bool, labels; test: those to be judged on."""
 
     train: Any
     train_labels: Any
@@ -36,13 +41,15 @@ class SpikeImages:
     test_labels: Any
 
 
-def encode_digits(n_train: int, n_test: int, name: str = "digits") -> SpikeImages:
-    """Return the first training and test digits as spikes."""
-    data = load_learning_data(name).take(n_train, 0, n_test)
+def encode_digits(
+    n_train: int, n_test: int | None = None, name: str = "digits", judged: Part = UNSEEN
+) -> SpikeImages:
+    """Return the first training digits, and the first ones (default: all) to be judged on."""
+    data = load_learning_data(name)
     assert data.images is not None
     parts = []
-    for part in ("train", "test"):
-        rows = data.rows(part)  # type: ignore[arg-type]
+    for part, n in (("train", n_train), (judged, n_test)):
+        rows = data.rows(part)[:n]  # type: ignore[arg-type]
         flat = data.images[rows].reshape(rows.size, -1)
         parts += [encode_accumulate(flat, N_STEPS).dense() != 0, data.labels[rows]]
     return SpikeImages(*parts)
@@ -60,7 +67,7 @@ def train_epochs(
     engine: LocalEngine, data: SpikeImages, labels: Any, epochs: int, seed: int,
     teacher_of: Callable[[int], Any], progress: Progress | None = None,
 ) -> list[float]:  # fmt: skip
-    """Train; return the test accuracy before and after every epoch."""
+    """Train; return the accuracy on ``test`` before and after every epoch."""
     curve = [classify(engine, data.test, data.test_labels)]
     total = epochs * len(labels)
     for epoch in range(epochs):
@@ -123,9 +130,10 @@ def _decolle_teacher(label: int) -> Any:
 def _compare(
     rule: str, title: str, layers: list[LocalLayer], teacher_of: Callable[[int], Any], seed: int,
     progress: Progress | None, quick: bool, bits: int | None, baseline: list[LocalLayer] | None,
+    judged: Part,
 ) -> ExperimentResult:  # fmt: skip
     """Train with true and with shuffled labels, and (baseline) with the hidden layer frozen."""
-    data = encode_digits(*((300, 100) if quick else (1097, 400)))
+    data = encode_digits(*((300, 100) if quick else (1097, None)), judged=judged)
     epochs = 2 if quick else 3
     shuffled = stream(seed, "experiment.shuffle").permutation(data.train_labels)
     n_runs = 2 if baseline is None else 3
@@ -148,32 +156,35 @@ def _compare(
     shown = {"learned": curves[0], "shuffled_labels": curves[1]}
     limit = 0.65 if quick else 0.85
     passed = curves[0][-1] >= limit and curves[1][-1] < 0.3
-    criterion = f"test accuracy >= {limit}; with shuffled labels < 0.3"
+    criterion = f"accuracy >= {limit}; with shuffled labels < 0.3"
     if baseline is not None:
         passed = passed and curves[0][-1] >= curves[2][-1] + 0.03
         criterion += "; 3 points above the same network with its hidden layer frozen"
         facts["hidden layer frozen"] = curves[2][-1]
         shown["hidden_layer_frozen"] = curves[2]
-    panel = lines(title, "epoch", "test accuracy",
+    panel = lines(title, "epoch", "accuracy",
                   **{k: (range(len(c)), c) for k, c in shown.items()})  # fmt: skip
     return ExperimentResult(
-        f"{rule}-digits", title, rule, GENERATOR, seed, "test accuracy", curves[0][-1],
+        f"{rule}-digits", title, rule, f"{GENERATOR}; judged on the {judged} part", seed,
+        "accuracy on unseen images", curves[0][-1],
         curves[1][-1], "shuffled labels", criterion, passed, facts, (panel,), engines[0].counts,
     )  # fmt: skip
 
 
 def run_delta(
-    seed: int = 0, progress: Progress | None = None, *, quick: bool = False, bits: int | None = 8
-) -> ExperimentResult:
+    seed: int = 0, progress: Progress | None = None, *, quick: bool = False, bits: int | None = 8,
+    rate: float = 0.01, judged: Part = UNSEEN,
+) -> ExperimentResult:  # fmt: skip
     """Delta rule on the last layer of 64-128-10; the hidden layer is random and stays."""
-    layers = [_hidden(None, 128, 0.0), _head(local_rule("delta"), 128, 0.01)]
+    layers = [_hidden(None, 128, 0.0), _head(local_rule("delta"), 128, rate)]
     title = "delta rule on digits, random hidden layer"
-    return _compare("delta", title, layers, _delta_teacher, seed, progress, quick, bits, None)
+    return _compare("delta", title, layers, _delta_teacher, seed, progress, quick, bits, None,
+                    judged)  # fmt: skip
 
 
 def run_drtp(
     seed: int = 0, progress: Progress | None = None, *, quick: bool = False, bits: int | None = 8,
-    rate: float = 0.001, n: int = 32, head_rate: float = 0.01,
+    rate: float = 0.001, n: int = 32, head_rate: float = 0.01, judged: Part = UNSEEN,
 ) -> ExperimentResult:  # fmt: skip
     """DRTP in a hidden layer of 32, delta rule on the head."""
     matrix = stream(seed, "experiment.feedback").normal(0.0, 1.0, (N_CLASSES, n))
@@ -184,12 +195,13 @@ def run_drtp(
     ]
     frozen = [_hidden(None, n, 0.0), layers[1]]
     title = "DRTP on digits"
-    return _compare("drtp", title, layers, _drtp_teacher, seed, progress, quick, bits, frozen)
+    return _compare("drtp", title, layers, _drtp_teacher, seed, progress, quick, bits, frozen,
+                    judged)  # fmt: skip
 
 
 def run_decolle(
     seed: int = 0, progress: Progress | None = None, *, quick: bool = False, bits: int | None = 8,
-    rate: float = 0.001, n: int = 32, head_rate: float = 0.01,
+    rate: float = 0.001, n: int = 32, head_rate: float = 0.01, judged: Part = UNSEEN,
 ) -> ExperimentResult:  # fmt: skip
     """DECOLLE in a hidden layer of 32, delta rule on the head."""
     matrix = stream(seed, "experiment.feedback").normal(0.0, 1.0 / n**0.5, (N_CLASSES, n))
@@ -200,4 +212,5 @@ def run_decolle(
     ]
     frozen = [_hidden(None, n, 0.0), layers[1]]
     title = "DECOLLE on digits"
-    return _compare("decolle", title, layers, _decolle_teacher, seed, progress, quick, bits, frozen)
+    return _compare("decolle", title, layers, _decolle_teacher, seed, progress, quick, bits, frozen,
+                    judged)  # fmt: skip

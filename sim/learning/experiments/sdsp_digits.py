@@ -10,6 +10,7 @@ from nmhw.sim.learning.experiments.digit_classes import (
     GENERATOR,
     N_CLASSES,
     N_STEPS,
+    UNSEEN,
     encode_digits,
 )
 from nmhw.sim.learning.experiments.result import (
@@ -21,6 +22,7 @@ from nmhw.sim.learning.experiments.result import (
     report,
 )
 from nmhw.sim.learning.local import LocalEngine, LocalLayer, LocalNeuron, local_rule
+from nmhw.values.dataset import Part
 from nmhw.values.learning import WeightFormat
 from nmhw.values.rng import stream
 
@@ -62,10 +64,10 @@ def decide(engine: LocalEngine, spikes: Any) -> int:
 
 def run_sdsp(
     seed: int = 0, progress: Progress | None = None, *, quick: bool = False, bits: int | None = 4,
-    move: float = MEAN_MOVE,
+    move: float = MEAN_MOVE, judged: Part = UNSEEN,
 ) -> ExperimentResult:  # fmt: skip
     """SDSP with true and with shuffled labels."""
-    data = encode_digits(*((300, 100) if quick else (1097, 400)))
+    data = encode_digits(*((300, 100) if quick else (1097, None)), judged=judged)
     epochs, n = (2, 300) if quick else (3, 1097)
     curves, engines = [], []
     for k, is_shuffled in enumerate((False, True)):
@@ -84,14 +86,15 @@ def run_sdsp(
     at = range(epochs + 1)
     fields: Floats = engines[0].weights[0].T.reshape(-1, 8, 8)
     panels = (
-        lines("SDSP on digits", "epoch", "test accuracy", learned=(at, curves[0]),
+        lines("SDSP on digits", "epoch", "accuracy", learned=(at, curves[0]),
               shuffled_labels=(at, curves[1])),
         images("weights of the ten neurons", fields),
     )  # fmt: skip
     limit = 0.6 if quick else 0.75
     return ExperimentResult(
         "sdsp-digits", "SDSP classifies digits with ten neurons", "sdsp",
-        f"{GENERATOR}; {TEACHER}", seed, "test accuracy", curves[0][-1], curves[1][-1],
+        f"{GENERATOR}; {TEACHER}; judged on the {judged} part", seed,
+        "accuracy on unseen images", curves[0][-1], curves[1][-1],
         "shuffled labels", f"at least {limit}; with shuffled labels < 0.35",
         curves[0][-1] >= limit and curves[1][-1] < 0.35, {"before": curves[0][0]}, panels,
         engines[0].counts,
