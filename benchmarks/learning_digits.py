@@ -4,7 +4,8 @@
 
 Every training continues from DIR where it stopped. Settings were chosen on the validation part
 (seeds 100 to 102, training on the training part alone); the table trains on both parts and
-judges on the 400 test images, after the last epoch.
+judges on the 400 test images, after the last epoch. Adaptive against fixed thresholds:
+``learning_thresholds.py``.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ RATE_32 = {**FLOAT, "lr": 2e-3, "epochs": 25, "n_steps": 32, "code": "rate"}
 ON_CHIP_TIMES = {**CHIP, "lr": 0.01}
 ON_CHIP_STEPS = {**CHIP, "lr": 0.04}
 ON_CHIP_RATE_32 = {**CHIP, "lr": 0.005, "n_steps": 32, "code": "rate"}
-SPIKING = {"head": "spiking"}
-FIXED = {"threshold": "fixed", "time": "ticks"}
 
 ROWS = (
     Row("STD-ED", "std-ed", TIMES, NO_GRID, goal=">= 95"),
@@ -42,13 +41,7 @@ ROWS = (
     Row("MPD-ED 8 bit stochastic", "mpd-ed", ON_CHIP_STEPS, goal=""),
     Row("STD-ED 8 bit nearest", "std-ed", ON_CHIP_TIMES, {"rounding": "nearest"}, goal="fails"),
     Row("MPD-ED 8 bit nearest", "mpd-ed", ON_CHIP_STEPS, {"rounding": "nearest"}, goal="fails"),
-    Row("STD-ED fixed, timing head", "std-ed",
-        {**TIMES, "n_steps": 32, "rule_options": {**FIXED, **SPIKING}}, NO_GRID,
-        goal="adaptive - 8"),
-    Row("STD-ED fixed, integrator head", "std-ed",
-        {**TIMES, "n_steps": 32, "rule_options": FIXED}, NO_GRID),
     Row("STD-ED 4 bit stochastic", "std-ed", ON_CHIP_TIMES, {"bits": 4}),
-    Row("STD-ED adaptive, timing head", "std-ed", {**TIMES, "rule_options": SPIKING}, NO_GRID),
 )  # fmt: skip
 
 
