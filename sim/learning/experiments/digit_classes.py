@@ -133,7 +133,8 @@ def _compare(
     judged: Part,
 ) -> ExperimentResult:  # fmt: skip
     """Train with true and with shuffled labels, and (baseline) with the hidden layer frozen."""
-    data = encode_digits(*((300, 100) if quick else (1097, None)), judged=judged)
+    n_train, n_judged = (300, 100) if quick else (1097, None)
+    data = encode_digits(n_train, n_judged, judged=judged)
     epochs = 2 if quick else 3
     shuffled = stream(seed, "experiment.shuffle").permutation(data.train_labels)
     n_runs = 2 if baseline is None else 3

@@ -67,7 +67,8 @@ def run_sdsp(
     move: float = MEAN_MOVE, judged: Part = UNSEEN,
 ) -> ExperimentResult:  # fmt: skip
     """SDSP with true and with shuffled labels."""
-    data = encode_digits(*((300, 100) if quick else (1097, None)), judged=judged)
+    n_train, n_judged = (300, 100) if quick else (1097, None)
+    data = encode_digits(n_train, n_judged, judged=judged)
     epochs, n = (2, 300) if quick else (3, 1097)
     curves, engines = [], []
     for k, is_shuffled in enumerate((False, True)):
