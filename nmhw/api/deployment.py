@@ -136,7 +136,8 @@ class Deployment:
             Keep state from sample to sample.
         metric : "accuracy" | "top-K" | "mse" | "r2" | callable(scores, labels)
         keep_spikes : int
-            Beyond so many events, only those of the outputs are kept (counts stay complete).
+            Beyond so many events, only those of the outputs are kept (counts stay complete); input
+            events that are read from a file or a loader are held to the same number.
         timing : "steps" | "events"
             "events" on chips that have it: every input event is worked off by itself, in the order
             of its step, without updates per step; the step is a time stamp.

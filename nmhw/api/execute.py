@@ -24,7 +24,6 @@ from nmhw.api.inputs import (
     summarize_recordings,
 )
 from nmhw.api.judging import (
-    MOST_STEPS,
     check_goal,
     check_probe_size,
     check_probes,
@@ -36,11 +35,16 @@ from nmhw.api.judging import (
 from nmhw.api.pieces import PieceSizes, Progress, check_pieces, run_pieces
 from nmhw.api.pricing import check_prices
 from nmhw.api.run import Run
+from nmhw.api.run_notices import (
+    calibration_notices,
+    float_notices,
+    kept_notices,
+    readout_notices,
+)
 from nmhw.api.timing import check_timing, summarize_timing, timing_notices
 from nmhw.errors import UnsupportedError
 from nmhw.report.summary import notice_dict, summarize_run
 from nmhw.values.metrics import Metric
-from nmhw.values.notice import Notice
 from nmhw.values.probe import Probe
 from nmhw.values.readout import Readout, read_out
 from nmhw.values.result import RunResult
@@ -104,11 +108,11 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts["projections"] = projection_rows(deployed, result)
     facts["spikes_per_neuron_sample"] = mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)
-    notices = [*plan.prepared.notices, *_calibration_overlap(deployed, plan)]
+    notices = [*plan.prepared.notices, *calibration_notices(deployed, plan)]
     notices += timing_notices(deployed.quantized, deployed.chip, options.timing)
-    notices += _readout_notices(deployed, plan, options)
-    notices += _kept_notices(deployed, result)
-    notices += (skipped := _float_notices(deployed, result, options))
+    notices += readout_notices(deployed, plan, options)
+    notices += kept_notices(deployed, result)
+    notices += (skipped := float_notices(deployed, result, options))
     if options.compare_float and deployed.network.profile is not None and not skipped:
         found, lost = compare_with_float(
             deployed, plan, outcome, result, options, checkpoint
@@ -230,7 +234,8 @@ def _run_backend(
             timing=options.timing,
             counted_samples=n_samples,
         )
-        return gather_result(result, deployed.network, deployed.quantized)
+        gathered = gather_result(result, deployed.network, deployed.quantized)
+        return gathered if plan.prepared.source.is_held else _with_inputs(gathered, before, options)
 
     parts = run_pieces(
         "chip",
@@ -244,6 +249,15 @@ def _run_backend(
     if options.continuous and result.counters is not None:
         result = replace(result, counters=replace(result.counters, is_continuous=True))
     return result
+
+
+def _with_inputs(result: RunResult, before: list[RunResult], options: RunOptions) -> RunResult:
+    """Drop the input events of a piece that is read from a stream once they are too many."""
+    counted = [part.counters.events_by_input for part in (*before, result) if part.counters]
+    if sum(sum(by_name.values()) for by_name in counted) <= options.keep_spikes:
+        return result
+    kept = {k: events for k, events in result.spikes.items() if k in result.spike_totals}
+    return replace(result, spikes=kept)
 
 
 def _author_scale(deployed: Deployment, name: str) -> NDArray[np.float64]:
@@ -274,47 +288,6 @@ def first_output_step(result: RunResult, sources: tuple[str, ...]) -> float | No
             np.minimum.at(first, events.sample, events.step)
     found = first[np.isfinite(first)]
     return float(found.mean()) if found.size else None
-
-
-def _calibration_overlap(deployed: Deployment, plan: Plan) -> list[Notice]:
-    """Warn about evaluated samples that were also used for calibration."""
-    if not plan.n_reused:
-        return []
-    n_samples = plan.prepared.n_samples
-    text = f"{plan.n_reused} of {n_samples} evaluated samples were also used for calibration"
-    hint = "calibrate on training samples"
-    return [Notice("run.calibration-overlap", deployed.network.name, text, hint=hint)]
-
-
-def _readout_notices(deployed: Deployment, plan: Plan, options: RunOptions) -> list[Notice]:
-    on_chip = deployed.chip.arithmetic.membrane_readout
-    if not plan.readout.needs_membrane or on_chip or not options.readout_on_host:
-        return []
-    text = "membranes are read out by the host, which this chip does not offer; not priced"
-    return [Notice("readout.on-host", ", ".join(plan.sources), text, "assumption")]
-
-
-def _float_notices(
-    deployed: Deployment, result: RunResult, options: RunOptions
-) -> list[Notice]:
-    """Say that a float run, which takes every step, is not made for so many time stamps."""
-    too_many = options.timing == "events" and result.n_steps > MOST_STEPS
-    if not too_many or not options.compare_float:
-        return []
-    text = f"not compared with a float run, which would take all {result.n_steps:,} time stamps"
-    hint = f"--bin-dt for at most {MOST_STEPS:,} steps"
-    return [Notice("run.float-skipped", deployed.network.name, text, "assumption", hint)]
-
-
-def _kept_notices(deployed: Deployment, result: RunResult) -> list[Notice]:
-    populations = deployed.quantized.populations
-    names = [p.name for p in populations if p.spec.is_spiking and not p.is_added]
-    dropped = [name for name in names if name not in result.spikes]
-    if not dropped:
-        return []
-    text = f"too many spikes to keep those of {', '.join(dropped)}; all counts are complete"
-    hint = "--keep-spikes N"
-    return [Notice("run.spikes-dropped", deployed.network.name, text, "assumption", hint)]
 
 
 def projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -126,6 +127,7 @@ def command(**options: Any) -> None:
 def _on_host(network: Any, data: Any, labels: Any, options: dict[str, Any]) -> tuple[Any, ...]:
     """Return the input stage, the rest of the network, its input spikes and the labels."""
     from nmhw.api.input_stage import host_stage
+    from nmhw.api.inputs import input_notices
     from nmhw.cli.prepare import stage_spikes
     from nmhw.io.input_arrays import labels_of
 
@@ -134,7 +136,9 @@ def _on_host(network: Any, data: Any, labels: Any, options: dict[str, Any]) -> t
         raise UsageError(what, got=f"--encode {options['encode']}", hint="leave one out")
     stage = host_stage(network)
     spikes = stage_spikes(stage, options["input_path"], options)
-    return stage, stage.rest, spikes, labels if labels is not None else labels_of(data)
+    # what the host did to the input stands in the report of the rest
+    rest = replace(stage.rest, notices=(*stage.rest.notices, *input_notices(network, data)))
+    return stage, rest, spikes, labels if labels is not None else labels_of(data)
 
 
 def _run_float(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +26,14 @@ _EXPECTED = (
     "labels], or x [y]; NIRData HDF5"
 )
 _MAX_BYTES = 4 << 30
+#: What reading a damaged ``.npy`` or ``.npz`` member may raise.
+DAMAGED_ARRAY = (
+    ValueError, EOFError, OSError, zipfile.BadZipFile, SyntaxError, tokenize.TokenError, zlib.error,
+    OverflowError, TypeError,
+)  # fmt: skip
+DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error, EOFError,
+)  # fmt: skip
 _LABEL_KEYS = ("labels", "y")
 _EVENT_KEYS = ("sample", "step", "index")
 #: Read by learning experiments alone.
@@ -152,7 +162,7 @@ def load_npz(path: Path, *, structured: bool = False) -> dict[str, Array]:
                     arrays[name] = _read_array(
                         stream, member.file_size, where, place, structured
                     )
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as failure:
+    except DAMAGED_ARCHIVE as failure:
         what = f"the .npz file is damaged ({display(failure, 120)})"
         raise InputError(what, where=_shown(path)) from failure
     if not arrays:
@@ -210,7 +220,7 @@ def _read_array(
             return map_array(place[0], place[1] + start, shape, dtype, is_fortran=is_fortran)
         stream.seek(0)
         array: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, SyntaxError) as failure:
+    except DAMAGED_ARRAY as failure:
         if isinstance(failure, InputError):
             raise
         what = f"not a readable NumPy array ({display(failure, 120)})"

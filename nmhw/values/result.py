@@ -154,7 +154,10 @@ class RunResult:
     events_by_layers: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        kept = KeptSpikes(self.spikes, self.spike_totals.keys() - self.spikes.keys())
+        names = set(self.spike_totals)
+        if self.counters is not None:
+            names |= self.counters.events_by_input.keys()
+        kept = KeptSpikes(self.spikes, names - self.spikes.keys())
         object.__setattr__(self, "spikes", kept)
 
     @property

@@ -133,3 +133,38 @@ def test_two_chips_compared_on_recordings(nmhw: Callable, model: str, folder: Pa
     assert done.code == 0, done.err
     rows = json.loads(done.out)
     assert [row["verdict"] for row in rows] == ["yes", "yes"]
+
+
+def test_a_float_run_a_map_and_a_host_stage_take_recordings(
+    nmhw: Callable, model: str, folder: Path
+) -> None:
+    path = str(folder / "1" / "2.bin")
+    shared = ("--bin-dt", "1ms", "--bin", "binary", "-q", "--json")
+    done = nmhw("run", model, "--float", "--input", path, *shared)
+    assert done.code == 0, done.err
+    done = nmhw("map", model, "--chip", "loihi1-nahuku", "--calibration", path, *shared)
+    assert done.code == 0, done.err
+    done = nmhw("run", model, "--chip", "generic", "--input", str(folder), "--input-stage", "host",
+                "--steps", "20", *shared)  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["n_steps"] == 20
+    assert any(n["rule"] == "input.events-lost" for n in found["notices"])
+
+
+def test_a_stray_file_in_a_folder_is_named(nmhw: Callable, model: str, folder: Path) -> None:
+    (folder / "1" / "notes.txt").write_text("hello there")
+    done = nmhw("run", model, "--chip", "speck2e", "--input", str(folder), "--bin-dt", "1ms")
+    assert done.code == 2
+    assert "1/notes.txt" in done.err
+
+
+def test_a_spike_stream_is_asked_for_by_name(nmhw: Callable, model: str, tmp_path: Path) -> None:
+    (tmp_path / "s.dat").write_bytes(bytes([7]) * 32)
+    shared = ("run", model, "--chip", "generic", "--input", str(tmp_path / "s.dat"), "--dt", "25us")
+    done = nmhw(*shared)
+    assert done.code == 2
+    assert "--format spike-camera" in done.err
+    done = nmhw(*shared, "--format", "spike-camera", "--sensor", "8x4", "--json", "-q")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["event_recordings"]["sent"] == 32 * 3

@@ -16,6 +16,7 @@ from nmhw.values.events import SpikeEvents
 Narrow = NDArray[np.int32]
 Progress = Callable[[int, int | None], None]
 
+_MAX_SAMPLES = 10_000_000
 _MAX_ADDRESSES = (1 << 31) - 1
 
 
@@ -105,7 +106,8 @@ def scan_recordings(
     if int(np.prod(shape, dtype=np.int64)) > _MAX_ADDRESSES:
         raise InputError("the sensor is too large", got=shape, limit=f"{_MAX_ADDRESSES} addresses")
     account = EventAccount(n_recordings=len(recordings))
-    lengths, labels = [], []
+    lengths: list[int] = []
+    labels: list[int | None] = []
     sizes = [recording.n_records for recording in recordings]
     total = None if None in sizes else sum(n for n in sizes if n is not None)
     for recording in recordings:
@@ -113,6 +115,12 @@ def scan_recordings(
         n_steps = _length(bin_recording(recording, binning, account), report)
         n_windows = -(-n_steps // binning.window_steps) if binning.window_steps else 1
         lengths.append(n_steps)
+        if len(labels) + n_windows > _MAX_SAMPLES:
+            raise InputError(
+                "the recordings make too many samples", got=len(labels) + n_windows,
+                limit=_MAX_SAMPLES, where=recording.name, rule="events.windows",
+                hint="longer windows, or --origin first if times are those of a clock",
+            )  # fmt: skip
         labels += [recording.label] * n_windows
     account.n_samples = len(labels)
     if not account.n_sent:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nmhw.errors import InputError
 from nmhw.io.display import display
-from nmhw.io.event_file import load_npz
+from nmhw.io.event_file import DAMAGED_ARRAY, load_npz
 from nmhw.io.recordings.arrays import array_recordings, chunk_of, holds_times, is_structured
 from nmhw.io.recordings.recording import EventChunk, Recording, read_records, shown
 
@@ -27,7 +27,7 @@ def structured_npy(path: Path) -> tuple[np.dtype[Any], int, int] | None:
                 read = np.lib.format.read_array_header_2_0
             shape, _, dtype = read(stream)
             start = stream.tell()
-    except (ValueError, EOFError, OSError, SyntaxError):
+    except DAMAGED_ARRAY:
         return None  # the reader of plain arrays says what is wrong with it
     if not dtype.names or not holds_times(dtype.names):
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from nmhw.errors import InputError, UsageError
 from nmhw.io.display import display
+from nmhw.io.event_file import DAMAGED_ARCHIVE
 from nmhw.io.input_data import whole_numbers
 from nmhw.io.recordings.arrays import array_recordings, holds_times, is_structured
 from nmhw.io.recordings.recording import Recording, shown
@@ -214,7 +215,7 @@ def _is_event_npz(path: Path) -> bool:
             if holds_times(names):
                 return True
             return any(_is_structured_member(archive, name) for name in archive.namelist()[:16])
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+    except DAMAGED_ARCHIVE:
         return False  # the reader of plain arrays says what is wrong with it
 
 

@@ -1,5 +1,6 @@
 """DataLoaders and event recordings give what their joined arrays and events give."""
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import nmhw
-from nmhw.errors import InputError, UsageError
+from nmhw.errors import InputError, SpikesNotKeptError, UsageError
 from nmhw.io import streamed_inputs
 
 VOLATILE = ("wall_s",)
@@ -146,6 +147,22 @@ def test_recordings_give_what_their_events_give(
     assert f"{record['lost']['merged']} events beyond what bin binary keeps" in run.report()
     floats = nmhw.run_float(deployed.network, found)
     assert len(floats.spikes["input"]) == record["sent"]
+
+
+def test_too_many_input_events_of_a_stream_are_not_kept(
+    deployed: nmhw.Deployment, recordings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = nmhw.load_events(recordings, dt="1ms", sensor="6x1", bin="binary", labels=[0, 1, 2] * 3)
+    monkeypatch.setattr(streamed_inputs, "_HELD_BYTES", 0)
+    whole, run = deployed.run(found), deployed.run(found, keep_spikes=100, chunk=2)
+    assert set(run.spikes) == {"lif2"}
+    for name in ("lif1", "input"):
+        with pytest.raises(SpikesNotKeptError):
+            run.spikes[name]
+    for key in ("spikes", "synops", "accuracy", "energy_j", "input_events"):
+        assert run.to_json()[key] == whole.to_json()[key]
+    again = nmhw.load_result(run.save(tmp_path / "r"))
+    assert again.summary() == run.summary()
 
 
 def test_progress_counts_the_samples_of_all_batches(

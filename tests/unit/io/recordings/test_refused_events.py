@@ -1,6 +1,7 @@
 """Damaged and mistaken event files are refused by name."""
 
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmhw.errors import InputError
+from nmhw.api.events import load_events
+from nmhw.errors import InputError, MissingExtraError
 from nmhw.io.recordings.sources import open_recordings
 
 EVENTS = [(5, 1, 2, 1), (7, 3, 4, 0), (900, 5, 6, 1)]
@@ -199,3 +201,38 @@ def test_fields_that_are_objects_are_never_opened(tmp_path: Path) -> None:
 def test_an_empty_folder_and_a_missing_file(tmp_path: Path) -> None:
     assert refused(tmp_path).rule == "events.empty"
     assert "no such file" in str(refused(tmp_path / "none.bin"))
+
+
+def test_aedat4_without_its_package_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aedat", None)
+    (tmp_path / "e.aedat4").write_bytes(b"#!AER-DAT4.0\r\n" + bytes(100))
+    with pytest.raises(MissingExtraError) as caught:
+        open_recordings(tmp_path / "e.aedat4")
+    assert "nmhw[events]" in str(caught.value.hint)
+
+
+def test_damaged_headers_and_packed_columns(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "e.npz", t=np.arange(500), x=np.arange(500) % 7)
+    raw = bytearray((tmp_path / "e.npz").read_bytes())
+    for at in range(60, 200):
+        raw[at] ^= 0x5A
+    (tmp_path / "e.npz").write_bytes(raw)
+    assert "not a readable NumPy array" in str(refused(tmp_path / "e.npz"))
+    np.save(tmp_path / "e.npy", np.zeros(3, KIND))
+    raw = bytearray((tmp_path / "e.npy").read_bytes())
+    at = raw.index(b"(3,)")
+    raw[at : at + 4] = b"(3,("
+    (tmp_path / "e.npy").write_bytes(raw)
+    assert refused(tmp_path / "e.npy").rule == "events.format"
+
+
+def test_more_windows_than_samples_can_be(tmp_path: Path) -> None:
+    events = {"t": np.array([0, 2 * 10**9]), "x": np.array([0, 1])}
+    with pytest.raises(InputError) as caught:
+        load_events(events, dt="1us", sensor="2x1", window="1us")
+    assert caught.value.rule == "events.windows"
+    with pytest.raises(InputError) as caught:
+        load_events({**events, "t": np.array([0, 2**40])}, dt="1us", sensor="2x1")
+    assert caught.value.rule == "events.steps"
