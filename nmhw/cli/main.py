@@ -25,6 +25,7 @@ VERBS = {
     "report": ("nmhw.cli.report", "Render or re-price a saved run."),
     "cost": ("nmhw.cli.cost", "Price recorded spikes on a chip, without simulation."),
     "export": ("nmhw.cli.export", "A PyTorch model as a NIR file."),
+    "export-lava": ("nmhw.cli.export_lava", "A deployed network as a project for lava-nc alone."),
     "lava": ("nmhw.cli.lava", "Install and check the environment of --backend lava."),
     "chips": ("nmhw.cli.chips", "List chips, or show one with every source."),
 }

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import LavaError
-from nmhw.sim.lava.launch import SILENCE_S, Failure, run_child
 from nmhw.sim.lava.place import lava_python
 from nmhw.sim.lava.worker.nmhw_lava.files import read, write
+from nmhw.sim.lava.worker.nmhw_lava.launch import SILENCE_S, Failure, run_child
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmhw.errors import UsageError
 from nmhw.sim.lava.bounds import shifted_sums
-from nmhw.sim.lava.stock import connection_kind, lif_parameters, sign_mode
+from nmhw.sim.lava.stock import connection_kind, lif_parameters, stock_grid
 from nmhw.values.connectivity import pooled_map, stored_synapses
 from nmhw.values.events import SpikeEvents
 from nmhw.values.probe import Probe
@@ -132,7 +132,10 @@ def _projection(
 ) -> tuple[dict[str, Any], Arrays]:
     sizes = quantized.sizes()
     n_source, n_target = sizes[q.source], sizes[q.target]
-    kind = connection_kind(q, max(sums[q.name], sums[q.name] << max(0, -q.shift)))
+    # the stock models shift behind the sum, and their weights may have one bit more
+    kind = connection_kind(q, 2 * sums[q.name] << max(0, -q.shift))
+    mode, left = stock_grid(q.weights) or ("", 0)
+    left = left if kind else 0
     entry = {
         "name": q.name,
         "source": q.source,
@@ -140,18 +143,18 @@ def _projection(
         "process": kind or "Synapses",
         "n_source": n_source,
         "n_target": n_target,
-        "shift": q.shift,
+        "shift": q.shift - left,
         "delay": q.delay_steps,
         "is_graded": most > 1,
-        "sign_mode": sign_mode(q.weights),
+        "sign_mode": mode,
     }
     if kind in ("CountedDense", "CountedDelayDense"):
         fan_out = np.full(n_source, n_target, np.int64)
-        return entry, {"weights": q.weights.T.astype(np.int64), "fan_out": fan_out}
+        return entry, {"weights": q.weights.T.astype(np.int64) << left, "fan_out": fan_out}
     stored = stored_synapses(q, n_target)
     stored.sort_indices()
     arrays: Arrays = {
-        "weights": stored.data.astype(np.int64),
+        "weights": stored.data.astype(np.int64) << left,
         "indices": stored.indices.astype(np.int64),
         "indptr": stored.indptr.astype(np.int64),
     }

@@ -104,15 +104,19 @@ def _mantissas(bias: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
     return None if (np.abs(mantissa) > MAX_MANTISSA).any() else (mantissa, exponent)
 
 
-def sign_mode(weights: NDArray[Any]) -> str | None:
-    """Return the sign mode in which the stock models keep these weights as they are, or None."""
+def stock_grid(weights: NDArray[Any]) -> tuple[str, int] | None:
+    """Return the sign mode in which the stock models keep these weights, and a left shift.
+
+    With both signs the stock models clear the lowest bit: the weights go in shifted by it, and
+    their projection's shift is less by as much. None where no mode keeps them.
+    """
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     if low >= 0:
-        return "EXCITATORY" if high <= 255 else None
+        return ("EXCITATORY", 0) if high <= 255 else None
     if high <= 0:
-        return "INHIBITORY" if low >= -255 else None
-    is_even = not (weights.astype(np.int64) & 1).any()
-    return "MIXED" if is_even and low >= -256 and high <= 254 else None
+        return ("INHIBITORY", 0) if low >= -255 else None
+    left = int((weights.astype(np.int64) & 1).any())
+    return ("MIXED", left) if low << left >= -256 and high << left <= 254 else None
 
 
 def connection_kind(projection: QuantizedProjection, sum_bound: int) -> str | None:
@@ -121,11 +125,11 @@ def connection_kind(projection: QuantizedProjection, sum_bound: int) -> str | No
     Parameters
     ----------
     sum_bound : int
-        Largest |sum| of one step, shifted and unshifted.
+        Largest |sum| of one step on the way, shifts included.
     """
     q = projection
-    is_wide = q.pools or sign_mode(q.weights) is None or abs(q.shift) > 24 or sum_bound >= 2**31
-    if is_wide or not q.weights.size:
+    is_foreign = q.pools or stock_grid(q.weights) is None or abs(q.shift) > 24
+    if is_foreign or sum_bound >= 2**31 or not q.weights.size:
         return None
     if q.delay_steps == 1:
         return "CountedDense" if q.storage == "dense" else "CountedSparse"

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from nmhw.errors import LavaError
-from nmhw.sim.lava.child import ask_lava
+from nmhw.sim.lava.child import ask_lava, read_versions
 
 HERE = Path(__file__).parent / "lava_failures"
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +139,7 @@ def demo(*options: str) -> subprocess.Popen[str]:
         text=True,
         cwd=ROOT,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # even in the background
     )
 
 
@@ -190,6 +191,9 @@ def test_9_numpy_from_2_4_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     major, minor = (int(part) for part in np.__version__.split(".")[:2])
     if (major, minor) < (2, 4):
         pytest.skip(f"NumPy {np.__version__} is older than 2.4")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not read_versions()["python"].startswith(f"{version}."):
+        pytest.skip("this NumPy is built for another Python than the Lava environment's")
     own = Path(np.__file__).parent
     for folder in (own, own.with_name("numpy.libs")):
         (tmp_path / folder.name).symlink_to(folder)
