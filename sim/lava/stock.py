@@ -70,7 +70,7 @@ def lif_parameters(population: QuantizedPopulation, input_bound: int) -> Arrays 
         and (vth.min(initial=0) >= 0 and vth.max(initial=0) <= MAX_THRESHOLD)
         and not population.u_bias.any()
         and np.abs(population.v0).max(initial=0) < 1 << (LIF.v_bits - 1)
-        and (input_bound << LIF.input_shift) + (1 << LIF.u_bits) < 2**31
+        and _fits_int32(input_bound << LIF.input_shift, int(u_keep.max(initial=0)))
     )
     if not (is_plain and in_range) or bias is None:
         return None
@@ -82,6 +82,16 @@ def lif_parameters(population: QuantizedPopulation, input_bound: int) -> Arrays 
         "bias_exp": bias[1],
         "v0": population.v0,
     }
+
+
+def _fits_int32(drive: int, keep: int) -> bool:
+    """Whether Lava's u, an int32 that wraps at 24 bits once per step, holds what this drive makes.
+
+    One wrap brings back what a drive of up to 2**24 adds; what is above piles up until the decay
+    takes as much.
+    """
+    piled = max(0, drive - (1 << LIF.u_bits)) * UNITY // max(UNITY - keep, 1)
+    return (1 << LIF.u_bits) + piled + drive < 2**31
 
 
 def _keep(keep: NDArray[np.int64], kind: str, spec: CellSpec) -> NDArray[np.int64] | None:
