@@ -63,4 +63,4 @@ def command(**options: Any) -> None:
         emit_json(facts)
     else:
         width = max(len(name) for name in facts["processes"])
-        emit_text("\n".join(f"{name:{width}}  {p}" for name, p in facts["processes"].items()))
+        emit_text("".join(f"{name:{width}}  {p}\n" for name, p in facts["processes"].items()))

@@ -45,7 +45,7 @@ def install(**options: Any) -> None:
     if options["as_json"]:
         emit_json({"python": str(python)})
     else:
-        emit_text(f"Lava environment: {python}")
+        emit_text(f"Lava environment: {python}\n")
 
 
 @command.command("status")
@@ -61,7 +61,7 @@ def status(as_json: bool, quiet: bool) -> None:
     if as_json:
         emit_json(record)
     else:
-        emit_text("\n".join(f"{key:12} {value}" for key, value in record.items()))
+        emit_text("".join(f"{key:12} {value}\n" for key, value in record.items()))
 
 
 command.add_command(rule_command)

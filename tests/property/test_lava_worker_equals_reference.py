@@ -119,3 +119,30 @@ def test_biases_are_mantissas_or_left_to_the_own_process(bias: list[int]) -> Non
     assert (found is not None) == fits
     if found is not None:
         np.testing.assert_array_equal(found["bias_mant"] << found["bias_exp"], values)
+
+
+def test_drives_that_pile_up_beyond_int32_are_left_to_the_own_process() -> None:
+    """A constant drive x above 2^24 leaves x - 2^24 per step in Lava's u until it decays."""
+    zeros = np.zeros(1, np.int64)
+    for keep, drive, is_served in (
+        (4095, 2**24, True),
+        (4095, 2**24 + 2**19, False),  # 2^19 * 4096 = 2^31
+        (4095, 2**24 + 2**18, True),
+        (0, 2**29, True),
+        (0, 2**31, False),
+    ):
+        loihi = CellSpec(
+            has_current=True, u_decay="mulshift", v_decay="mulshift", input_shift=6, u_bits=24,
+            v_bits=24, u_overflow="wrap",
+        )  # fmt: skip
+        population = QuantizedPopulation(
+            "p", (1,), loihi, zeros + keep, zeros + 4096, zeros, zeros, zeros + 64, zeros, zeros,
+            np.ones(1), zeros, 0,
+        )  # fmt: skip
+        assert (lif_parameters(population, drive >> 6) is not None) == is_served, (keep, drive)
+        u = largest = 0
+        for _ in range(100_000 if is_served else 0):  # what Lava's u reaches, without its width
+            u = (u * keep >> 12) + drive
+            largest = max(largest, u)
+            u -= 2**24 * (u > 2**23)
+        assert largest < 2**31
