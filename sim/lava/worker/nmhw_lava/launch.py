@@ -22,7 +22,7 @@ from typing import Any
 SILENCE_S = 120.0
 
 #: Where POSIX shared memory is seen as files (Linux).
-SEGMENTS = Path("/dev/shm")
+SEGMENTS = "/dev/shm"
 
 POLL_S = 0.1
 LOG_BYTES = 3000
@@ -167,7 +167,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def remove_segments(prefix: str) -> list[str]:
     """Remove the shared-memory segments that start with ``prefix``; return their names."""
-    found = list(SEGMENTS.glob(f"{prefix}*")) if SEGMENTS.is_dir() else []
+    found = list(Path(SEGMENTS).glob(f"{prefix}*"))
     for path in found:
         with suppress(FileNotFoundError):
             path.unlink()
