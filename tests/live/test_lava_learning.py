@@ -132,3 +132,19 @@ def test_an_experiment_has_the_same_accuracy_curve(rule: str) -> None:
     numba = learn(data, rule, **options).to_json()
     assert (lava.pop("backend"), numba.pop("backend")) == ("lava", "numba")
     assert lava == numba
+
+
+def test_a_run_that_was_cut_off_in_numba_ends_in_lava(tmp_path: Path) -> None:
+    data = load_learning_data("digits").take(30, 0, 20)
+    options: dict[str, Any] = {"net": "64-12-10", "baselines": (), "epochs": 2}
+    whole = learn(data, "mpd-ed", **options)
+
+    def cut_off(label: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(data, "mpd-ed", out=tmp_path, progress=cut_off, **options)
+    rest = learn(data, "mpd-ed", out=tmp_path, resume=True, backend="lava", **options)
+    for ours, theirs in zip(rest.trained[0].weights, whole.trained[0].weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert rest.to_json()["epochs"] == whole.to_json()["epochs"]
