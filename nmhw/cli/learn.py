@@ -25,6 +25,11 @@ def command(**options: Any) -> None:
     Accuracy and energy per epoch, operations by kind, and ratios against time-step
     surrogate-gradient learning (STBP) counted for a dense, a spike-gated and a band-masked machine.
     """
+    if options["backend"] != "numba" and (options["check_rule"] or options["experiment"]):
+        raise UsageError(
+            "rule checks and experiments run in nmhw's own engines", got=options["backend"],
+            hint="--backend numba", where="--backend", rule="learn.backend",
+        )  # fmt: skip
     if options["check_rule"]:
         _check_rule(options)
         return

@@ -153,6 +153,8 @@ def test_a_missing_parameter_is_asked_for(capsys: pytest.CaptureFixture[str]) ->
         (["--rule", "mpd-ed", "--net", "1x8x8-c2k3-10"], "convolution", "lava.learning"),
         (["--rule", "mpd-ed", "--net", "64-r8-10"], "recurrent", "lava.learning"),
         (["--backend", "loihi"], "numba or lava", "learn.backend"),
+        (["--check-rule"], "own engines", "learn.backend"),
+        (["--experiment", "stdp-fields"], "own engines", "learn.backend"),
     ],
 )
 def test_lava_says_what_it_has_no_processes_for(
