@@ -148,7 +148,7 @@ def _sinabs(module: Any, dt_s: float, where: str) -> FoundNeurons:
     if module.spike_fn is None:
         profile = preset("sinabs").with_(
             input_gain="scaled", current_gain="scaled", synapse_order="add-decay",
-            lower_bound="none",
+            lower_bound="none", recurrent_bias_from_step=1,
         )  # fmt: skip
         parameters |= {"tau_mem_s": tau_steps * dt_s, "r": gain * tau_steps, "v_leak": 0.0}
         return FoundNeurons("li", parameters, profile, layout)
@@ -161,7 +161,7 @@ def _sinabs(module: Any, dt_s: float, where: str) -> FoundNeurons:
         _refuse("a reset by another value than the threshold", where, "MembraneSubtract()")
     profile = preset("sinabs").with_(
         input_gain="scaled", current_gain="scaled", synapse_order="add-decay",
-        lower_bound="none", multi_spike=spike == "MultiSpike",
+        lower_bound="none", recurrent_bias_from_step=1, multi_spike=spike == "MultiSpike",
         reset="subtract" if reset == "MembraneSubtract" else "zero",
     )  # fmt: skip
     parameters["v_threshold"] = _number(module.spike_threshold)

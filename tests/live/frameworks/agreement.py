@@ -129,7 +129,7 @@ def sinabs(case):
                  sl.IAFSqueeze(batch_size=N_SAMPLES, min_v_mem=-1.0)]  # fmt: skip
         layout = "flat"
     elif case == "recurrent":
-        loop = nn.Linear(30, 30, bias=False)
+        loop = nn.Linear(30, 30)  # its bias is absent in the first step
         parts = [nn.Linear(20, 30), sl.LIFRecurrent(10.0, loop, norm_input=False),
                  nn.Linear(30, 10), sl.LIF(tau_mem=6.0)]  # fmt: skip
     else:
