@@ -16,7 +16,7 @@ from torch import nn
 
 N_SAMPLES, N_STEPS, SHAPE = 4, 20, (1, 6, 6)
 #: What a chip may approximate, tried in this order where it refuses a field of the profile.
-ALLOWED = ((), ("reset_lag",), ("multi_spike",), ("reset_lag", "multi_spike"))
+ALLOWED = ((), ("reset_lag",), ("recurrent_bias_from_step",))
 CHIPS = ("loihi1-nahuku", "generic")
 
 
@@ -81,7 +81,7 @@ def deploy(network, x, layout):
             return {"chip": chip, "allow": list(allow), "cores": facts["n_cores"],
                     "chip_spikes": int(sum(facts["spikes"].values())),
                     "stage": "host" if stage else ""}  # fmt: skip
-    return {"chip": None, "refusal": refusal}
+    return {"chip": None, "allow": [], "stage": "", "refusal": refusal}
 
 
 def main():
