@@ -44,9 +44,9 @@ def from_torch(
     A copy of the module, in evaluation mode, is run once on the sample and followed call by call,
     so that Python loops over steps are understood. Neurons are those of ``nmhw.torch``, snnTorch
     (Leaky, Synaptic, RLeaky, RSynaptic, Lapicque), Norse (LIF, LIFBox, LI, LIFRecurrent and their
-    cells), SpikingJelly (IFNode, LIFNode,
-    ParametricLIFNode) and sinabs (IAF, LIF); between them Linear, Conv1d, Conv2d, AvgPool2d,
-    MaxPool2d over spikes, BatchNorm (folded), Flatten, Dropout (dropped), sums of branches.
+    cells), SpikingJelly (IFNode, LIFNode, ParametricLIFNode) and sinabs (IAF, LIF, ExpLeak,
+    recurrent ones too); between them Linear, Conv1d, Conv2d, AvgPool2d, MaxPool2d over spikes,
+    BatchNorm (folded), Flatten, Dropout (dropped), sums of branches, ``torch.cat`` of channels.
 
     Parameters
     ----------

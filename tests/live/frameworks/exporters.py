@@ -116,8 +116,10 @@ def spyx():
     from spyx.nir import to_nir
 
     rngs = nnx.Rngs(0)
-    net = snn.Sequential(nnx.Linear(20, 30, rngs=rngs), snn.LIF((30,), beta=0.8, rngs=rngs),
-                         nnx.Linear(30, 10, rngs=rngs), snn.LIF((10,), beta=0.7, rngs=rngs))  # fmt: skip
+    net = snn.Sequential(
+        nnx.Linear(20, 30, rngs=rngs), snn.LIF((30,), beta=0.8, rngs=rngs),
+        nnx.Linear(30, 10, rngs=rngs), snn.LIF((10,), beta=0.7, rngs=rngs),
+    )  # fmt: skip
     net.layers[0].kernel[...] = net.layers[0].kernel[...] * 2.0
 
     def forward(model, x):
