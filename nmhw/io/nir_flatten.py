@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nmhw.errors import NirError
+from nmhw.io.nir_exporters import straighten_loop
 from nmhw.io.nir_nodes import RawGraph, RawNode, place
 from nmhw.io.nir_rules import check_edges
 from nmhw.values.notice import Notice
@@ -60,8 +61,8 @@ def flatten(graph: RawGraph, file: str) -> tuple[FlatGraph, list[Notice]]:
     """
     nodes: dict[str, RawNode] = {}
     edges: list[tuple[str, str]] = []
-    _lay(graph, "", file, nodes, edges)
-    notices = []
+    notices: list[Notice] = []
+    _lay(graph, "", file, nodes, edges, notices)
     entered, left = {b for _, b in edges}, {a for a, _ in edges}
     ports: dict[str, list[str]] = {"Input": [], "Output": []}
     for name in sorted(graph.nodes):
@@ -92,6 +93,7 @@ def _lay(
     file: str,
     nodes: dict[str, RawNode],
     edges: list[tuple[str, str]],
+    notices: list[Notice],
 ) -> None:
     """Add one level; nesting is bounded by the reader."""
     check_edges(graph, path, file)
@@ -99,7 +101,9 @@ def _lay(
     for name, node in graph.nodes.items():
         full = prefix + name
         if node.graph is not None:
-            _lay(node.graph, full, file, nodes, edges)
+            inner, found = straighten_loop(node.graph, file, full)
+            notices += found
+            _lay(inner, full, file, nodes, edges, notices)
             continue
         if full in nodes:
             raise NirError(

@@ -9,27 +9,34 @@ from typing import Any
 
 import pytest
 
-CASES: list[tuple[str, dict[str, Any]]] = [
-    ("snntorch", {"profile": "snntorch", "reset": "subtract", "reset_lag": 1}),
-    ("spikingjelly", {"profile": "spikingjelly", "dt_s": 1e-3}),
-    ("sinabs-layers", {"profile": "sinabs", "dt_s": 1}),
-    ("rockpool", {"profile": "rockpool", "dt_s": 1e-3}),
-    # Spyx writes r = beta for a LIF whose inputs have the weight 1
-    ("spyx", {"profile": "spyx", "dt_s": 1e-3, "input_gain": "unit"}),
+SNNTORCH = {"profile": "snntorch", "reset": "subtract", "reset_lag": 1}
+# Spyx writes r = beta for a LIF whose inputs have the weight 1
+SPYX = {"profile": "spyx", "dt_s": 1e-3, "input_gain": "unit"}
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("snntorch", "dense", SNNTORCH),
+    ("snntorch", "recurrent", SNNTORCH),
+    ("spikingjelly", "dense", {"profile": "spikingjelly", "dt_s": 1e-3}),
+    ("sinabs-layers", "dense", {"profile": "sinabs", "dt_s": 1}),
+    ("rockpool", "dense", {"profile": "rockpool", "dt_s": 1e-3}),
+    ("spyx", "dense", SPYX),
+    ("spyx", "recurrent", SPYX),
 ]
 
 
-@pytest.mark.parametrize(("environment", "meaning"), CASES)
+@pytest.mark.parametrize(("environment", "case", "meaning"), CASES)
 def test_exported_files_make_the_frameworks_spikes(
-    ask_framework: Callable[[str], Any], environment: str, meaning: dict[str, Any]
+    ask_framework: Callable[[str], Any], environment: str, case: str, meaning: dict[str, Any]
 ) -> None:
-    question = {"framework": environment.partition("-")[0], "meaning": meaning}
+    question = {"framework": environment.partition("-")[0], "case": case, "meaning": meaning}
     answer = ask_framework(environment)("exporters.py", question)
     assert answer["losses"][1] < answer["losses"][0]
     assert answer["spikes"] > 0
     assert answer["differing"] == 0, answer
+    is_straightened = (environment, case) == ("spyx", "recurrent")
+    assert ("nir.recurrent-input" in answer["rules"]) == is_straightened
 
 
 def test_norse_cannot_write_its_own_graph(ask_framework: Callable[[str], Any]) -> None:
-    answer = ask_framework("norse")("exporters.py", {"framework": "norse", "meaning": {}})
+    question = {"framework": "norse", "case": "dense", "meaning": {}}
+    answer = ask_framework("norse")("exporters.py", question)
     assert "Scalar datasets" in answer["fails"]

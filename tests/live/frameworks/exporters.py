@@ -1,9 +1,9 @@
 """Run inside a framework's environment: its own NIR exporter, and what nmhw makes of the file.
 
-Question: {"framework", "meaning": options of ``nmhw.load``}. A dense network is trained for three
-epochs, written by the framework's exporter, read by nmhw and run on fresh inputs beside the
-framework's own forward. Answer: bins, spikes and differing bins of the output, losses, the rules
-of the notices; or the error of an exporter that cannot write its own graph.
+Question: {"framework", "case": dense or recurrent, "meaning": options of ``nmhw.load``}. A network
+is trained for three epochs, written by the framework's exporter, read by nmhw and run on fresh
+inputs beside the framework's own forward. Answer: bins, spikes and differing bins of the output,
+losses, the rules of the notices; or the error of an exporter that cannot write its own graph.
 """
 
 import json
@@ -43,7 +43,7 @@ class Steps(nn.Module):
         return torch.stack([m[0] if isinstance(m, tuple) else m for m in made])
 
 
-def snntorch():
+def snntorch(case):
     import snntorch as snn
     from snntorch.export_nir import export_to_nir
 
@@ -51,7 +51,11 @@ def snntorch():
         beta, threshold = torch.full((n,), 0.8), torch.ones(n)
         return snn.Leaky(beta, threshold=threshold, init_hidden=True, **more)
 
-    net = nn.Sequential(nn.Linear(20, 30), leaky(30), nn.Linear(30, 10), leaky(10, output=True))
+    hidden = leaky(30)
+    if case == "recurrent":
+        hidden = snn.RLeaky(torch.full((30,), 0.8), linear_features=30, threshold=torch.ones(30),
+                            init_hidden=True)  # fmt: skip
+    net = nn.Sequential(nn.Linear(20, 30), hidden, nn.Linear(30, 10), leaky(10, output=True))
     with torch.no_grad():
         net[0].weight.mul_(2.0)
     sample = torch.rand(1, 20)
@@ -59,7 +63,7 @@ def snntorch():
                   lambda out: out)  # fmt: skip
 
 
-def norse():
+def norse(case):
     import norse.torch as norse
     from norse.torch.utils.export_nir import to_nir
 
@@ -68,7 +72,7 @@ def norse():
     return to_nir(net, torch.rand(1, 20)), None, None, None
 
 
-def spikingjelly():
+def spikingjelly(case):
     from spikingjelly.activation_based import functional, layer, neuron
     from spikingjelly.activation_based.nir_exchange import export_to_nir
 
@@ -83,7 +87,7 @@ def spikingjelly():
     return finish(steps, "TN", lambda n: export_to_nir(n.net, sample, dt=1e-3), lambda out: out)
 
 
-def sinabs():
+def sinabs(case):
     import sinabs.layers as sl
     from sinabs.nir import to_nir
 
@@ -93,7 +97,7 @@ def sinabs():
     return finish(net, "NT", lambda n: to_nir(n, sample), lambda out: out)
 
 
-def rockpool():
+def rockpool(case):
     from rockpool.nn.combinators import Sequential
     from rockpool.nn.modules import LIFTorch, LinearTorch
     from rockpool.nn.modules.torch.nir import to_nir
@@ -107,7 +111,7 @@ def rockpool():
     return finish(net, "NT", to_nir, lambda out: out[0])
 
 
-def spyx():
+def spyx(case):
     import jax
     import jax.numpy as jnp
     import optax
@@ -116,8 +120,9 @@ def spyx():
     from spyx.nir import to_nir
 
     rngs = nnx.Rngs(0)
+    hidden = snn.RLIF if case == "recurrent" else snn.LIF
     net = snn.Sequential(
-        nnx.Linear(20, 30, rngs=rngs), snn.LIF((30,), beta=0.8, rngs=rngs),
+        nnx.Linear(20, 30, rngs=rngs), hidden((30,), beta=0.8, rngs=rngs),
         nnx.Linear(30, 10, rngs=rngs), snn.LIF((10,), beta=0.7, rngs=rngs),
     )  # fmt: skip
     net.layers[0].kernel[...] = net.layers[0].kernel[...] * 2.0
@@ -150,7 +155,7 @@ def spyx():
 def main():
     question = json.loads(sys.stdin.read())
     torch.manual_seed(3)
-    graph, x, own, losses = globals()[question["framework"]]()
+    graph, x, own, losses = globals()[question["framework"]](question["case"])
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "net.nir")
         try:
