@@ -26,6 +26,7 @@ from nmhw.values.linear import Conv, Dense, LinearOp, Scale, Shape
 
 JOINS = frozenset({"stack", "cat", "concat", "concatenate", "hstack", "vstack"})
 REDUCTIONS = frozenset({"mean", "sum"})
+DIFFERENCES = frozenset({"sub", "sub_", "__sub__", "__isub__"})
 #: Functions that change neither places nor values.
 _STILL = frozenset(
     {"to", "float", "double", "half", "type", "type_as", "cpu", "contiguous", "clone", "detach",
@@ -138,22 +139,30 @@ def _offset(form: Form, given: torch.Tensor, is_join: bool) -> torch.Tensor:
 
 
 def summed(call: Call, forms: Sequence[Form], trace: Trace) -> Form | None:
-    """Return the sum of forms of one shape (constants may broadcast), or None."""
+    """Return the sum (or difference) of forms of one shape, or None; constants may broadcast."""
     shape = trace.values[call.outputs[0]].shape
     numbers = [a for a in call.arguments if isinstance(a, int | float) and a != 0]
     if call.keywords.get("alpha", 1) != 1 or numbers:
         return None
     offset: torch.Tensor | None = None
     branches: list[Branch] = []
-    for number, form in zip(call.inputs, forms, strict=True):
+    for k, (number, form) in enumerate(zip(call.inputs, forms, strict=True)):
         if form.branches and trace.values[number].shape != shape:
             return None
-        branches += form.branches
+        is_taken = call.function in DIFFERENCES and k == 1
+        branches += map(_negative, form.branches) if is_taken else form.branches
         if form.offset is not None:
-            part = form.offset.expand(shape)
+            part = form.offset.expand(shape) * (-1 if is_taken else 1)
             offset = part if offset is None else offset + part
     calls = frozenset().union(*(f.calls for f in forms))
     return Form(tuple(branches), offset, calls)
+
+
+def _negative(branch: Branch) -> Branch:
+    op = Scale(np.full(branch.shape, -1.0))
+    return replace(
+        branch, ops=(*branch.ops, op), names=(*branch.names, "neg"), key=(*branch.key, "neg")
+    )
 
 
 def transformed(call: Call, index: int, forms: Sequence[Form], trace: Trace) -> Form | None:
@@ -204,7 +213,8 @@ def _apply(call: Call, branch: Branch, number: int, place: int, trace: Trace) ->
     is_whole = rows is not None and rows.is_identity(branch.size)
     last = branch.ops[-1] if branch.ops else None
     is_norm = isinstance(call.module, _BatchNorm)
-    if call.function in PRODUCTS or (is_norm and not (is_whole and isinstance(last, Dense | Conv))):
+    is_folded = is_norm and is_whole and isinstance(last, Dense | Conv)
+    if call.function in (*PRODUCTS, "neg") or (is_norm and not is_folded):
         return _scaled(call, branch, given, place, trace, key, name)
     if rows is None or rows.n_rows != 1:
         raise _NoLinearFormError

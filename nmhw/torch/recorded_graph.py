@@ -9,6 +9,7 @@ from torch import nn
 
 from nmhw.errors import TorchError
 from nmhw.torch.forms import (
+    DIFFERENCES,
     REDUCTIONS,
     Branch,
     Form,
@@ -94,7 +95,7 @@ class RecordedGraph:
             return
         if len(known) == len(forms):
             reason = _why(call, known)
-            if call.function in SUMS:
+            if call.function in SUMS or call.function in DIFFERENCES:
                 made = [summed(call, known, self.trace)]
             elif is_max_pool(call) and self._pool(call, known[0]):
                 return
@@ -143,6 +144,7 @@ class RecordedGraph:
         site = self.sites[self._keys[module]]
         turn = len(site.values)
         site.values.append(value)
+        site.inputs.append(call.inputs[0])
         feed = None if site.found is None else site.found.feed
         if form is not None and feed is not None:
             form = fed(form, feed, self.trace.values[call.inputs[0]], tensor, f"{call.name}.feed")

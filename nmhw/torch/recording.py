@@ -18,6 +18,7 @@ from nmhw.torch.graph import INPUT
 from nmhw.torch.host_counts import count_call
 from nmhw.torch.layers import is_layer
 from nmhw.torch.recognize import is_neuron, own_step_s
+from nmhw.torch.recorded_check import check_sums
 from nmhw.torch.recorded_graph import RecordedGraph
 from nmhw.torch.recorded_network import recorded_network
 from nmhw.torch.sites import Extent, check_same_calls, find_own_neurons, raster
@@ -91,8 +92,9 @@ def record(
     InputError
         For batches that are no tensors or that the module fails on.
     TorchError
-        For layers whose steps are not found, spikes that are no counts, or a module in which no
-        layer of neurons makes spikes.
+        For layers whose steps are not found, spikes that are no counts, a module in which no layer
+        of neurons makes spikes, or one that does what was not followed: the sums that arrive at
+        the neurons of the first batch are recomputed from the record.
     """
     _check(module, layout, n_steps, dt_s, neurons, max_batches)
     kept: _Recording | None = None
@@ -190,6 +192,7 @@ def _add(
     if kept is None:
         step_s = dt_s or _own_step(module) or DEFAULT_DT_S
         graph = RecordedGraph(trace, extent, parts, step_s, layout != "N" and _is_counts(batch))
+        check_sums(graph)
         kept = _Recording(graph, trace, own)
     else:
         check_same_calls(kept.trace, trace, type(module).__name__)

@@ -57,8 +57,8 @@ class Extent:
             "samples and steps are not found in the axes of this layer's tensors",
             got=f"{n_calls} calls of shape {tuple(shape)}", limit=f"{t} steps, {n} samples",
             where=name, rule="record.axes",
-            hint='layout="TN" or "NT" as the module takes its input, and n_steps where it makes '
-            "the steps itself",
+            hint='layout="TN" or "NT" as the module takes its input, n_steps where it makes the '
+            "steps itself, and one object per layer of neurons",
         )  # fmt: skip
 
     def features(self, shape: Sequence[int], order: Order) -> Shape:
@@ -93,7 +93,7 @@ class RecordedSite:
     ----------
     form : Form or None
         What arrives in the last call; None = something that no core can make.
-    values : numbers of the tensors made, one per call
+    values, inputs : numbers of the tensors made and taken, one per call
     """
 
     name: str
@@ -103,6 +103,7 @@ class RecordedSite:
     found: FoundNeurons | None
     module: nn.Module | None
     values: list[int] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
     form: Form | None = None
     input_value: int = 0
     is_host: bool = False

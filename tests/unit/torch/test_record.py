@@ -226,7 +226,8 @@ def test_joins_flips_means_gains_and_constants_are_followed() -> None:
     model, x = Moves(), spikes(3, 4, 4, 5)
     trace = nmhw.record(model, x)
     seen = neuron_inputs(model, OneShot, x)
-    assert {"a", "c", "d"} <= {p.name for p in trace.network.populations}
+    assert {"a", "b", "c", "d"} == {p.name for p in trace.network.populations}
+    assert not trace.host
     assert_projections_carry(trace, {n: v[0].transpose(0, 1) for n, v in seen.items()})
 
 
@@ -256,6 +257,28 @@ class Changing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.fc(x)
         return self.lif(y * 2 if float(x.sum()) > 30 else y)
+
+
+class Written(nn.Module):
+    """Spikes that are changed behind the record's back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.one = nn.Linear(4, 4), LIF(tau_mem_s=2e-3, v_threshold=0.1)
+        self.fc2, self.two = nn.Linear(4, 4), LIF(tau_mem_s=2e-3, v_threshold=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.one(self.fc1(x)).clone()
+        y[..., 0] = 1.0
+        out: Tensor = self.two(self.fc2(-y))
+        return out
+
+
+def test_tensors_written_into_by_an_index_are_noticed() -> None:
+    torch.manual_seed(0)
+    with pytest.raises(TorchError, match="does not add up") as caught:
+        nmhw.record(Written(), spikes(3, 5, 4))
+    assert caught.value.rule == "record.disagrees"
 
 
 WRONG: list[tuple[Any, dict[str, Any], type[NmhwError], str]] = [
