@@ -78,6 +78,11 @@ def describe(
         See ``refuse_network``.
     """
     refuse_network(quantized)
+    for probe in probes:
+        if probe.variable == "u2":
+            raise UsageError(
+                "no second synaptic current to probe", where=probe.population, rule="sim.synapse"
+            )
     n_samples = next(iter(inputs.values())).n_samples
     n_rows = n_samples * n_steps
     most = {name: max(1, events.largest_count()) for name, events in inputs.items()}

@@ -127,3 +127,10 @@ def test_export_writes_a_whole_project_and_replaces_nothing_else(tmp_path: Path)
     with pytest.raises(UsageError, match=r"lava\.family"):
         export_lava(deploy_demo("truenorth"), tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+def test_second_currents_are_not_there() -> None:
+    with pytest.raises(UsageError, match=r"no second synaptic current.*sim\.synapse"):
+        deploy_demo("generic").run(
+            load_demo_images(1).events, backend="lava", probes=["lif1:u2"], compare_float=False
+        )
