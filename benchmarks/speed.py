@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import overheads
+import peer_race
 from c_limit import Kernels, load_kernels, prepare
 from deployed import DeployedWorkload, count_synops, deploy_workload
 from workloads import NAMES, load
@@ -148,6 +149,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, help=f"runs per median (default {RUNS})")
     parser.add_argument("--portable-c", action="store_true", help="C without AVX-512 intrinsics")
+    parser.add_argument("--peers", action="store_true", help="race other simulators, nothing else")
     parser.add_argument("--no-overheads", action="store_true", help="only the workloads")
     options = parser.parse_args(arguments)
     options.workloads = options.workloads.split(",")
@@ -170,6 +172,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = environment(kernels)
     print(render_head(facts), file=talk, flush=True)
     rows: list[Row] = []
+    if options.peers:
+        print("\n" + peer_race.HEAD + "\n\n" + peer_race.COLUMNS, file=talk)
+        options.workloads, options.no_overheads = [], True
+        for row in peer_race.race_peers(race, options.runs, talk):
+            rows.append(row)
+            print(peer_race.render(row), file=talk, flush=True)
     for name in options.workloads:
         row = measure_workload(deploy_workload(load(name)), kernels, options.runs)
         rows.append(row)
