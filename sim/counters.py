@@ -82,7 +82,7 @@ def count_events(
     steps = None
     if step_counter is not None:
         steps = step_counter.finish(inputs, output, totals["neuron.visit"])
-    places = [chip.position(int(core)) for core in fan_out.cores]
+    _, _, (n_tiles, n_chips) = _routes(fan_out, chip)
     return Counters(
         n_samples=n_samples,
         n_steps=n_steps,
@@ -94,8 +94,8 @@ def count_events(
         events_by_input={name: int(emitted[name].sum()) for name in inputs},
         connections=sum(by_projection.values()),
         saturations=dict(output.saturations),
-        n_tiles=len(set(places)),
-        n_chips=len({chip_index for chip_index, _, _ in places}),
+        n_tiles=n_tiles,
+        n_chips=n_chips,
         is_stepless=is_stepless,
     )
 
@@ -161,7 +161,7 @@ def _count_neurons(
 def _count_routes(fan_out: FanOut, chip: ChipSpec, emitted: Mapping[str, Ints]) -> dict[str, Ints]:
     """Count packets sent and their hops: at the sender, those of inputs at the receiver."""
     totals = {kind: np.zeros(fan_out.cores.size, np.int64) for kind in ("axon.out", *HOPS)}
-    distances, routes = _routes(fan_out, chip)
+    distances, routes, _ = _routes(fan_out, chip)
     for source, tables in fan_out.packets.items():
         spikes, home = emitted[source], fan_out.homes.get(source)
         if home is not None:
@@ -177,8 +177,11 @@ def _count_routes(fan_out: FanOut, chip: ChipSpec, emitted: Mapping[str, Ints]) 
 
 def _routes(
     fan_out: FanOut, chip: ChipSpec
-) -> tuple[dict[str, Ints], dict[str, dict[str, Ints]]]:
-    """Return distances, and per population what one spike of every neuron adds to each kind."""
+) -> tuple[dict[str, Ints], dict[str, dict[str, Ints]], tuple[int, int]]:
+    """Return distances, what one spike of every neuron adds to each kind, and (tiles, chips).
+
+    Made once per mapping: a short run would spend most of its time here.
+    """
     found = fan_out.kept.get(_ROUTES)
     if found is None or found[0] is not chip:
         distances = _distances(chip, fan_out.cores)
@@ -196,8 +199,10 @@ def _routes(
                 )
                 for kind, cost in costs.items()
             }
-        found = fan_out.kept[_ROUTES] = (chip, distances, routes)
-    return found[1], found[2]
+        places = {chip.position(int(core)) for core in fan_out.cores}
+        extent = len(places), len({chip_index for chip_index, _, _ in places})
+        found = fan_out.kept[_ROUTES] = (chip, distances, routes, extent)
+    return found[1], found[2], found[3]
 
 
 def _distances(chip: ChipSpec, cores: Ints) -> dict[str, Ints]:

@@ -54,6 +54,8 @@ class Program:
         Most pooled events that one event of a source makes.
     spare : list
         Workspaces of earlier runs, to be used again by ``workspace.borrow_workspace``.
+    kept_runs : list
+        The runs of neurons of the last engine run, and what they depend on (``runs.py``).
     """
 
     quantized: QuantizedNetwork
@@ -68,6 +70,7 @@ class Program:
     pools: Mapping[str, NDArray[Any]]
     max_rows: int
     spare: list[Any] = field(default_factory=list, repr=False)
+    kept_runs: list[Any] = field(default_factory=list, repr=False)
 
     @property
     def n_bytes(self) -> int:

@@ -54,10 +54,28 @@ def plan_runs(space: Workspace, columns: Mapping[str, Ints] | None, *, per_step:
     per_step : bool
         Keep counts per row too.
     """
-    program, parts, n_runs = space.program, [np.zeros((0, f.RUN_FIELDS), np.int64)], 0
-    n_columns = 1
+    program, n_columns = space.program, 1
     if columns is not None:
         n_columns += max((int(c.max(initial=0)) for c in columns.values()), default=0)
+    space.pops[:, [f.P_FIRST_RUN, f.P_END_RUN]] = 0
+    layout = space.pops.tobytes() + space.ports.tobytes()
+    known = program.kept_runs[-1] if program.kept_runs else None
+    if known is None or known[0] is not columns or known[1] != layout:
+        known = (columns, layout, _plan(space, columns))
+        program.kept_runs[:] = [known]
+    table, ends = known[2]
+    space.pops[:, f.P_FIRST_RUN], space.pops[:, f.P_END_RUN] = ends[:-1], ends[1:]
+    return Runs(
+        table,
+        np.zeros(len(table), np.int32),
+        np.zeros(len(table), np.int64),
+        np.zeros((space.size.n_rows if per_step else 1, n_columns), np.int32),
+    )
+
+
+def _plan(space: Workspace, columns: Mapping[str, Ints] | None) -> tuple[Ints, Ints]:
+    """Return the runs of all populations, and where each population's runs end."""
+    program, parts, ends = space.program, [np.zeros((0, f.RUN_FIELDS), np.int64)], [0]
     for pop, name in zip(space.pops, program.populations, strict=True):
         column = np.zeros(int(pop[f.P_SIZE]), np.int64)
         if columns is not None:
@@ -65,15 +83,9 @@ def plan_runs(space: Workspace, columns: Mapping[str, Ints] | None, *, per_step:
             column = columns[name] if order is None else columns[name][order]
         table = _divide(pop, space.ports, column)
         table[:, f.RUN_WEIGHT] = program.quantized.population(name).n_compartments
-        pop[f.P_FIRST_RUN], pop[f.P_END_RUN] = n_runs, n_runs + len(table)
-        n_runs += len(table)
+        ends.append(ends[-1] + len(table))
         parts.append(table)
-    return Runs(
-        np.concatenate(parts),
-        np.zeros(n_runs, np.int32),
-        np.zeros(n_runs, np.int64),
-        np.zeros((space.size.n_rows if per_step else 1, n_columns), np.int32),
-    )
+    return np.concatenate(parts), np.array(ends, np.int64)
 
 
 def _divide(pop: Ints, ports: Ints, column: Ints) -> Ints:

@@ -75,7 +75,7 @@ def brian2_cython(graph):
     b.defaultclock.dt = 1 * b.ms
     reset = "ns += 1\n" + ("v -= th" if graph.is_soft else "v = 0")
     groups = []
-    for n, theta in zip(graph.sizes, graph.theta):
+    for n, theta in zip(graph.sizes, graph.theta, strict=True):
         names = {"keep": graph.keep, "th": theta}
         model = "v : 1\nbias : 1 (constant)\nns : integer"
         group = b.NeuronGroup(n, model, threshold="v >= th", reset=reset, namespace=names)
@@ -125,7 +125,7 @@ def nest(graph):
         n.ResetKernel()
         n.set(resolution=1.0, local_num_threads=1, print_time=False)
         groups = []
-        for size, theta in zip(graph.sizes, graph.theta):
+        for size, theta in zip(graph.sizes, graph.theta, strict=True):
             values = {"E_L": 0.0, "V_reset": 0.0, "V_m": 0.0, "V_th": theta, "tau_m": tau}
             values |= {"C_m": (1 - graph.keep) * tau, "t_ref": 0.0}
             group = n.Create("iaf_psc_delta", size, params=values)

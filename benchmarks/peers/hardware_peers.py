@@ -20,7 +20,7 @@ def sanafe(graph):
         arch = s.load_arch(str(files("sanafe.examples") / "loihi.yaml"))
         network, cores, used = s.Network(), arch.cores(), 0
         groups = []
-        for k, (n, theta) in enumerate(zip(graph.sizes, graph.theta)):
+        for k, (n, theta) in enumerate(zip(graph.sizes, graph.theta, strict=True)):
             values = {"threshold": theta, "leak_decay": graph.keep, "reset": 0.0}
             values["reset_mode"] = "soft" if graph.is_soft else "hard"
             group = network.create_neuron_group(
@@ -43,7 +43,7 @@ def sanafe(graph):
         for edges in graph.edges:
             source = inputs if edges.source < 0 else groups[edges.source]
             row, column = edges.coordinates()
-            pairs = list(zip(row.tolist(), column.tolist()))
+            pairs = list(zip(row.tolist(), column.tolist(), strict=True))
             weights = {"weight": edges.data.astype(float).tolist()}
             source.connect_neurons_sparse(groups[edges.target], weights, pairs)
         chip = s.SpikingChip(arch)
@@ -79,7 +79,7 @@ def lava(graph):
         bias = np.rint(graph.bias * 64).astype(int) if graph.is_recurrent else 0
         groups = [
             LIF(shape=(n,), du=4095, dv=256, vth=int(theta), bias_mant=bias, bias_exp=0)
-            for n, theta in zip(graph.sizes, graph.theta)
+            for n, theta in zip(graph.sizes, graph.theta, strict=True)
         ]
         for edges in graph.edges:
             # weights of both signs keep their even values alone: doubled, and the sum halved
@@ -96,7 +96,7 @@ def lava(graph):
                 groups[edges.source].s_out.connect(synapses.s_in)
             synapses.a_out.connect(groups[edges.target].a_in)
         sinks = [Sink(shape=(n,), buffer=n_steps + 2) for n in graph.sizes]
-        for group, sink in zip(groups, sinks):
+        for group, sink in zip(groups, sinks, strict=True):
             group.s_out.connect(sink.a_in)
         return groups, sinks
 

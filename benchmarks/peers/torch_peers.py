@@ -34,12 +34,12 @@ def _prepare(graph):
 
 def bare(graph):
     """Step by step, the neuron written out."""
-    torch, raster, layers = _prepare(graph)
+    _torch, raster, layers = _prepare(graph)
 
     def run():
         states, counts = [None] * len(layers), [0.0] * len(layers)
         for x in raster:
-            for k, (layer, theta) in enumerate(zip(layers, graph.theta)):
+            for k, (layer, theta) in enumerate(zip(layers, graph.theta, strict=True)):
                 v = layer(x)
                 if states[k] is not None:
                     v = v.add_(states[k], alpha=graph.keep)
@@ -67,7 +67,7 @@ def snntorch(graph):
         states = [cell.init_leaky() for cell in cells]
         counts = [0.0] * len(cells)
         for x in raster:
-            for k, (layer, cell) in enumerate(zip(layers, cells)):
+            for k, (layer, cell) in enumerate(zip(layers, cells, strict=True)):
                 x, states[k] = cell(layer(x), states[k])
                 counts[k] += x.sum()
         return [int(count) for count in counts]
@@ -80,7 +80,7 @@ def _layer_by_layer(raster, layers, cells, call):
 
     def run():
         x, counts = raster, []
-        for layer, cell in zip(layers, cells):
+        for layer, cell in zip(layers, cells, strict=True):
             y = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
             x = call(cell, y)
             counts.append(int(x.sum()))
