@@ -13,6 +13,7 @@ from workloads import load
 
 from nmhw.sim.chip_run import run_chip
 from nmhw.sim.fanout import build_fan_out
+from nmhw.sim.threads import run_samples
 from nmhw.values.events import SpikeEvents
 
 Race = Callable[..., dict[str, float]]
@@ -29,11 +30,13 @@ or in milliseconds of one call with one silent sample of one step:"""
 
 
 def measure(race: Race, n_runs: int, *, is_quick: bool) -> Iterator[Row]:
-    """Yield the rows ``counters_overhead``, ``report_overhead`` and ``single_call_ms``."""
+    """Yield the rows of overheads, of two threads, and of one call."""
     for name, n_samples in QUICK_RACED if is_quick else RACED:
         deployed = deploy_workload(load(name, n_samples))
         yield counters_overhead(deployed, race, n_runs)
         yield report_overhead(deployed, race, n_runs)
+        if not is_quick and not name.startswith("W3"):
+            yield threads_gain(deployed, race, n_runs)
     for name in QUICK_CALLED if is_quick else CALLED:
         yield single_call(deploy_workload(load(name, 1)), race, max(n_runs, 9))
 
@@ -105,6 +108,19 @@ def report_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
     }
 
 
+def threads_gain(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
+    """Wall time of the engine on one thread over that on two: samples side by side."""
+
+    def on(threads: int) -> Callable[[], Any]:
+        n_steps = deployed.workload.n_steps + deployed.quantized.drain_steps
+        inputs = deployed.workload.inputs
+        return lambda: run_samples(deployed.program, inputs, n_steps=n_steps, threads=threads)
+
+    seconds = race({"one": on(1), "two": on(2)}, n_runs, time.perf_counter)
+    gain = seconds["one"] / seconds["two"]
+    return {"workload": "threads_gain", "on": deployed.workload.name, "threads": 2, "gain": gain}
+
+
 def single_call(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
     """Time that does not depend on the work: one call with next to nothing to do."""
     none = np.zeros(0, np.int32)
@@ -144,6 +160,8 @@ def render(row: Row) -> str:
             f"run and report {row['report']:.2f}x, "
             f"with the float run {row['report_and_float_run']:.1f}x"
         )
+    elif kind == "threads_gain":
+        text = f"two threads {row['gain']:.2f}x (wall time)"
     else:
         text = f"engine {row['engine']:.2f} ms, Deployment.run {row['deployment_run']:.1f} ms"
     return f"{kind:<18} {on:<12}{text}"

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 
 #: A row element costs this fraction of a sparse synapse while the matrix is below so many bytes
-#: (int8 on an AVX-512 server core with 1 MiB of L2 and 32 MiB of L3, rounded against rows).
-ROW_COSTS = ((2**20, 1 / 40), (2**25, 1 / 20), (2**29, 1 / 8))
+#: (int8 on an AVX-512 server core with 1 MiB of L2 and 32 MiB of L3, rounded against rows). Beyond
+#: 32 MiB rows would pay from 1/8 on: 1/4 keeps every matrix at 4 bytes per synapse.
+ROW_COSTS = ((2**20, 1 / 40), (2**25, 1 / 20), (2**29, 1 / 4))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -138,3 +138,31 @@ def test_a_convolution_makes_its_target_channel_last(population: Make, network: 
     assert window is not None
     assert (window.rows, window.length, window.stride) == (3, 6, 10)
     assert window.size == 5 * 5 * 2
+
+
+def test_dense_synapses_take_one_byte(population: Make, network: Make) -> None:
+    weights = np.random.default_rng(1).integers(-127, 128, (640, 512)).astype(np.int8)
+    projection = QuantizedProjection("d", "in", "a", "dense", weights, 0)
+    program = build_program(
+        network([InputPort("in", (640,))], [population("a", (512,))], [projection])
+    )
+    assert program.n_bytes <= 1.02 * weights.size
+
+
+@pytest.mark.parametrize(("n", "fan"), [(20_000, 100), (6_000, 1_100), (70_000, 40)])
+def test_sparse_synapses_take_four_bytes(
+    population: Make, network: Make, n: int, fan: int
+) -> None:
+    rng = np.random.default_rng(2)
+    n_source = 6_000 if n == 6_000 else 2_000  # 1,100 of 6,000: 18 % of a 36 MB matrix
+    targets = (rng.integers(0, n, (n_source, 1)) + np.arange(fan) * (n // fan)) % n
+    targets.sort(axis=1)
+    projection = QuantizedProjection(
+        "s", "in", "a", "sparse", rng.integers(1, 100, n_source * fan).astype(np.int8), 0,
+        indptr=np.arange(n_source + 1) * fan, indices=targets.ravel(),
+    )  # fmt: skip
+    program = build_program(
+        network([InputPort("in", (n_source,))], [population("a", (n,))], [projection])
+    )
+    per_synapse = program.n_bytes / (n_source * fan)
+    assert per_synapse <= (4 if n <= 2**16 else 5.2)  # wider targets from 65,537 neurons on
