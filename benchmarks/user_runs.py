@@ -70,7 +70,7 @@ def time_run(
         "lines": len(text.splitlines()),
     }
     per_sample = row["run_s"] / samples
-    row["total_s"] = sum(row[f"{k}_s"] for k in ("load", "map", "tables", "price")) + per_sample * wanted
+    row["total_s"] = sum(row[f"{k}_s"] for k in PHASES if k != "run") + per_sample * wanted
     return row
 
 

@@ -163,3 +163,29 @@ def test_wrong_options_exit_with_2(
         speed.main(arguments)
     assert stop.value.code == 2
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("peer", ["scipy-rows", "numpy-dense"])
+@pytest.mark.parametrize("name", ["W1@5@1", "W3@4096@5"])
+def test_a_peer_counts_the_spikes_of_its_graph(tmp_path: Path, name: str, peer: str) -> None:
+    from deployed import deploy_workload
+    from peer_graph import write_graph
+    from peer_race import run_peer
+    from workloads import load
+
+    workload = load(name, 1)
+    found = run_peer(peer, Path(sys.executable), write_graph(workload, tmp_path / "g.npz", 1), 1)
+    totals = deploy_workload(workload).simulate().spike_totals
+    ours = sum(int(total.sum()) for total in totals.values())
+    assert found["seconds"]
+    # float32 rounds where integers floor: a neuron in a thousand may differ
+    assert sum(found["spikes"]) == pytest.approx(ours, rel=2e-3)
+
+
+def test_a_peer_that_cannot_run_has_its_reason(tmp_path: Path) -> None:
+    from peer_race import render, run_peer
+
+    found = run_peer("scipy-rows", Path(sys.executable), tmp_path / "none.npz", 1)
+    assert "No such file" in found["reason"]
+    row = {"on": "W1@5@1", "nmhw_events_per_s": 1e9, **found}
+    assert found["reason"] in render(row)
