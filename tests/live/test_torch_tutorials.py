@@ -1,11 +1,14 @@
 """Networks as the frameworks' tutorials write them: equal and deployed, or refused by name."""
 
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from networks_table import DOCUMENT, FRAMEWORKS, render
 
+PAGE = runpy.run_path(str(Path(__file__).with_name("networks_table.py")))
+FRAMEWORKS: tuple[tuple[str, str, str], ...] = PAGE["FRAMEWORKS"]
 #: Per environment: networks, of them refused.
 COUNTS = {"snntorch": (12, 3), "norse": (6, 1), "spikingjelly": (9, 2), "sinabs-layers": (3, 0)}
 ANSWERS: dict[str, dict[str, Any]] = {}
@@ -32,4 +35,4 @@ def test_tutorial_networks_deploy_equal_or_are_refused_with_a_remedy(
 def test_the_page_says_what_was_found() -> None:
     if len(ANSWERS) < len(FRAMEWORKS):
         pytest.skip("not every framework is there")
-    assert render(ANSWERS) == DOCUMENT.read_text()
+    assert PAGE["render"](ANSWERS) == PAGE["DOCUMENT"].read_text()
