@@ -35,7 +35,7 @@ def tables(study: Found, goal: float, *, is_full: bool = False) -> str:
 def _compact_table(study: Found, scope: str) -> Iterator[str]:
     sets = " / ".join(COST_SETS)
     yield f"STBP / rule, {scope}; energy ratios under {sets}"
-    heads = "".join(f"{f'T={t}':>14s}" for t in study["steps"])
+    heads = "".join(f"{f'T={t}':>16s}" for t in study["steps"])
     yield f"{'rule':7s}{'code':8s}{'baseline':16s}{'writes':7s}{heads}"
     for rule in RULES:
         for code in CODES:
@@ -47,7 +47,7 @@ def _compact_table(study: Found, scope: str) -> Iterator[str]:
                     for row in rows:
                         values = (row["energy_ratio"][c]["value"] for c in COST_SETS)
                         shown = "/".join(f"{v:.0f}" if v >= 9.95 else f"{v:.1f}" for v in values)
-                        cells += f"{shown:>14s}"
+                        cells += f"{shown:>16s}"
                     yield f"{rule:7s}{code:8s}{baseline:16s}{writes:7s}{cells}"
 
 

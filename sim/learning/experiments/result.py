@@ -94,7 +94,10 @@ class ExperimentResult:
         plain = ("name", "title", "rule", "generator", "seed", "measure", "learned", "control",
                  "control_name", "criterion", "passed")  # fmt: skip
         record: dict[str, Any] = {key: getattr(self, key) for key in plain}
-        record["facts"] = dict(self.facts)
+        # accuracies are often NumPy scalars, which json refuses
+        record |= {key: float(record[key]) for key in ("learned", "control")}
+        record["passed"] = bool(self.passed)
+        record["facts"] = {name: float(value) for name, value in self.facts.items()}
         record["operations"] = self.counts.by_operation() if self.counts else None
         return record
 

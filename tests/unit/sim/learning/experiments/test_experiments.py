@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -33,7 +34,9 @@ def test_the_rule_learns_and_its_control_does_not(name: str) -> None:
     assert result.counts.total("weight_write") > 0
     assert math.isfinite(result.learned)
     assert steps[-1][0] == steps[-1][1]
-    assert result.to_json()["operations"]["weight_read"] > 0
+    record = json.loads(json.dumps(result.to_json()))
+    assert record["operations"]["weight_read"] > 0
+    assert record["passed"] is True
     assert result.rule in LOCAL_RULES
 
 
