@@ -2,9 +2,9 @@
 
     python benchmarks/cost_size.py [--largest 7] [--plot cost.png] [--json]
 
-One sparse projection with 256 random synapses per source onto as many neurons as sources; nothing
-reaches a threshold, so a step is the delivery of its events and one update of every neuron. CPU
-time of one thread, best of some runs of the engine.
+One sparse projection with 256 synapses per source, evenly spaced from a random start, onto as many
+neurons as sources. Nothing reaches a threshold, so a step is the delivery of its events and one
+update of every neuron. CPU time of one thread, best of some runs of the engine.
 """
 
 from __future__ import annotations
