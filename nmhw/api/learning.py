@@ -31,7 +31,7 @@ from nmhw.io.learning_data import load_learning_data
 from nmhw.report.learn_summary import CountedTraining
 from nmhw.values.chip import ChipSpec
 from nmhw.values.cost_sets import COST_SETS
-from nmhw.values.dataset import LabeledData
+from nmhw.values.dataset import LabeledData, check_labeled
 from nmhw.values.learning_settings import LearningSettings
 from nmhw.values.op_cost import BASELINES, SCOPES, Scope, cost_set
 
@@ -109,7 +109,7 @@ def learn(
     DoesNotFitError
         When the network, or the rule's log, exceeds the chip (exit code 3).
     """
-    samples = data if isinstance(data, LabeledData) else load_learning_data(data)
+    samples = check_labeled(data) if isinstance(data, LabeledData) else load_learning_data(data)
     if merge_validation:
         samples = samples.merge_validation()
     names, price_sets = _checked_names(rule, baselines, costs, scope, seeds)
@@ -305,7 +305,7 @@ def _settings(rule: str, data: LabeledData, given: Mapping[str, Any]) -> Learnin
     elif rule == "srm":
         given = srm_settings(given)
     mode = given.get("mode", "integer")
-    defaults = default_settings(rule, mode)
+    defaults = default_settings(rule, mode, given.get("code", "latency"))
     if "net" not in given:
         defaults["net"] = f"{data.n_inputs}-128-{data.n_classes}"
     if data.events is not None and "n_steps" not in given:

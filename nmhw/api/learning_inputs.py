@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UsageError
-from nmhw.io.encode import encode, encode_rate, encode_times, first_times
+from nmhw.io.encode import encode, encode_levels, encode_rate, encode_times, first_times
 from nmhw.values.dataset import LabeledData
 from nmhw.values.events import SpikeEvents
 from nmhw.values.learning_settings import MAX_RATE, LearningSettings
@@ -32,6 +32,7 @@ def content_digest(data: LabeledData, rule: str) -> str:
         arrays.append(data.images)
     if data.events is not None:
         arrays += [data.events.sample, data.events.step, data.events.index]
+        arrays += [] if data.events.value is None else [data.events.value]
     for array in arrays:
         found.update(f"{array.dtype}{array.shape}".encode())
         found.update(np.ascontiguousarray(array).tobytes())
@@ -80,6 +81,8 @@ def encode_steps_of(
     if data.images is None:
         return _with_steps(_take(data.events, rows), settings.n_steps, data.name)
     images = data.images[rows]
+    if settings.code == "direct":
+        return encode_levels(images, settings.n_steps)
     if settings.code != "rate":
         return encode(images, settings.code, settings.n_steps)
     root = _JUDGED_SEED
@@ -104,4 +107,7 @@ def _take(events: SpikeEvents | None, rows: NDArray[np.int64]) -> SpikeEvents:
     position[rows] = np.arange(rows.size)
     kept = position[events.sample] >= 0
     sample, step, index = position[events.sample][kept], events.step[kept], events.index[kept]
-    return SpikeEvents.from_arrays(sample, step, index, rows.size, events.n_steps, events.shape)
+    value = None if events.value is None else events.value[kept]
+    return SpikeEvents.from_arrays(
+        sample, step, index, rows.size, events.n_steps, events.shape, value
+    )

@@ -99,9 +99,16 @@ def check_backend(backend: str, settings: LearningSettings) -> None:
         refuse_learning(settings.rule, settings.mode, settings.batch)
 
 
-def default_settings(rule: str, mode: str) -> dict[str, Any]:
+#: Learning rate of integer mode for images as levels in every step, whose inputs are stronger.
+DIRECT_LR = 0.002
+
+
+def default_settings(rule: str, mode: str, code: str = "latency") -> dict[str, Any]:
     """Return the settings of a rule that a user did not give."""
-    return dict(DEFAULTS.get((rule, mode), {}))
+    found = dict(DEFAULTS.get((rule, mode), {}))
+    if code == "direct" and mode == "integer" and "lr" in found:
+        found["lr"] = DIRECT_LR
+    return found
 
 
 #: Options of the rule that its baselines share; thresholds where both have the same law.
@@ -138,7 +145,7 @@ def baseline_settings(settings: LearningSettings, name: str) -> LearningSettings
     rule = "stbp" if mask == "none" else "mpd-ed"
     mode = "integer" if is_local(settings.rule) and settings.weights.bits else settings.mode
     options = kept if mask == "none" else {**kept, "mask": mask}
-    defaults = default_settings("stbp", mode)
+    defaults = default_settings("stbp", mode, settings.code)
     rate = settings.lr if settings.rule in ("mpd-ed", "stbp") else defaults.get("lr", settings.lr)
     return replace(settings, rule=rule, rule_options=options, lr=rate, mode=mode)
 

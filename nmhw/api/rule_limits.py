@@ -23,6 +23,11 @@ def local_settings(rule: str, given: Mapping[str, Any]) -> dict[str, Any]:
         For a mode, batch or optimizer that a local rule does not have.
     """
     fixed = {"mode": "float", "batch": 1, "optimizer": "sgd"}
+    if given.get("code") == "direct":
+        raise UsageError(
+            f"{rule} counts a source once per step: it takes no levels", got="direct",
+            hint="--code accumulate", rule="learn.local-options",
+        )  # fmt: skip
     for name, value in fixed.items():
         if given.get(name, value) != value:
             raise UsageError(

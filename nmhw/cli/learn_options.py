@@ -61,7 +61,7 @@ _OPTIONS = (
     click.option("--steps", "n_steps", type=click.IntRange(1), metavar="T",
                  help="Steps per sample; ticks of a window for spike times.  [16]"),
     click.option("--code", type=click.Choice(["latency", "rate", "accumulate", "direct"]),
-                 help="How images become spikes; direct: refused.  [latency]"),
+                 help="How images become spikes; direct: levels in every step.  [latency]"),
     click.option("--epochs", type=click.IntRange(1), metavar="N", help="[10]"),
     click.option("--lr", type=float, metavar="RATE", help="Learning rate.  [by rule]"),
     click.option("--lr-drop", type=float, metavar="F",

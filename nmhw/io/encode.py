@@ -146,6 +146,38 @@ def encode_accumulate(x: NDArray[Any], n_steps: int) -> SpikeEvents:
     return _collect(fire, values.shape, n_steps)
 
 
+def encode_levels(x: NDArray[Any], n_steps: int, n_levels: int = 4) -> SpikeEvents:
+    """Present the same values in every step: round(n_levels x) spikes at once per element and step.
+
+    Parameters
+    ----------
+    x : (samples, ...) in [0, 1]
+    n_steps : int
+    n_levels : int
+        Spikes of a value of 1.
+
+    Returns
+    -------
+    SpikeEvents
+        With ``value``, the spikes of an element in a step.
+
+    Raises
+    ------
+    UsageError
+        Without a level.
+    """
+    if n_levels < 1:
+        raise UsageError("levels start at 1", got=n_levels)
+    values = check_analog(x, n_steps)
+    levels = np.floor(values.reshape(len(values), -1) * n_levels + 0.5)
+    sample, index = np.nonzero(levels)
+    step = np.tile(np.arange(n_steps), sample.size)
+    sample, index = np.repeat(sample, n_steps), np.repeat(index, n_steps)
+    return SpikeEvents.from_arrays(
+        sample, step, index, len(values), n_steps, values.shape[1:], levels[sample, index]
+    )
+
+
 def encode_delta(
     x: NDArray[Any], threshold: float = 0.1, *, off_channel: bool = True
 ) -> SpikeEvents:

@@ -116,8 +116,11 @@ def read_labeled(path: str | Path) -> LabeledData:
     if found.labels is None:
         raise InputError("learning needs labels", where=found.path, hint="labels or y in the file")
     labels = whole_numbers(np.asarray(found.labels).reshape(-1), f"{found.path}: labels")
-    if not labels.size or labels.min() < 0:
-        raise InputError("labels are whole numbers from 0", where=found.path)
+    if not labels.size:
+        raise InputError("the data have no samples", where=found.path)
+    if labels.min() < 0:
+        got = int(labels.min())
+        raise InputError("labels are whole numbers from 0", got=got, where=found.path)
     content = _only_stream(found)
     split = _read_split(path, labels)
     name = Path(path).name

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nmhw.report.layout import indented
 from nmhw.report.learn_plots import COLORS, load_pyplot, save_figure
 from nmhw.sim.learning.experiments.result import ExperimentResult, Panel
 
@@ -66,14 +67,14 @@ def render_experiment(result: ExperimentResult) -> str:
     """Return what was measured, against which control, as text."""
     rows = [
         f"{result.title}  [{result.name}, rule {result.rule}, seed {result.seed}]",
-        f"  data       {result.generator}",
-        f"  measure    {result.measure}",
+        indented(f"data       {result.generator}"),
+        indented(f"measure    {result.measure}"),
         f"  learned    {result.learned:.4g}",
         f"  control    {result.control:.4g}  ({result.control_name})",
         *(f"  {name}: {value:.4g}" for name, value in result.facts.items()),
-        f"  criterion  {result.criterion}: {'met' if result.passed else 'NOT met'}",
+        indented(f"criterion  {result.criterion}: {'met' if result.passed else 'NOT met'}"),
     ]
     if result.counts is not None:
         used = {k: n for k, n in result.counts.by_operation().items() if n}
-        rows.append("  operations " + ", ".join(f"{k} {n}" for k, n in used.items()))
+        rows.append(indented("operations " + ", ".join(f"{k} {n}" for k, n in used.items())))
     return "\n".join(rows)

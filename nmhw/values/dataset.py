@@ -100,8 +100,18 @@ def check_labeled(data: LabeledData) -> LabeledData:
     if found != n_samples or data.split.size != n_samples:
         got = f"{found} samples, {n_samples} labels, {data.split.size} split entries"
         raise InputError("samples, labels and split differ in number", got=got, where=data.name)
-    if not n_samples or data.labels.min() < 0:
-        raise InputError("labels are whole numbers from 0", where=data.name)
+    if not n_samples:
+        raise InputError("the data have no samples", where=data.name)
+    if data.labels.min() < 0:
+        got = int(data.labels.min())
+        raise InputError("labels are whole numbers from 0", got=got, where=data.name)
+    value = None if data.events is None else data.events.value
+    if value is not None and not ((value >= 1) & (value == np.floor(value))).all():
+        bad = value[(value < 1) | (value != np.floor(value))][0]
+        raise InputError(
+            "learning takes spikes: an event's value is their number", got=float(bad),
+            limit="whole numbers from 1", where=data.name, rule="learn.graded-events",
+        )  # fmt: skip
     for part in ("train", "test"):
         if not (data.split == PARTS.index(part)).any():  # type: ignore[arg-type]
             raise InputError(f"no sample is for {part}", where=data.name, rule="learn.empty-part")

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from nmhw.errors import UnsupportedError, UsageError
+from nmhw.errors import UsageError
 from nmhw.values.learning import WeightFormat
 
-Code = Literal["latency", "rate", "accumulate"]
-CODES: tuple[Code, ...] = ("latency", "rate", "accumulate")
+Code = Literal["latency", "rate", "accumulate", "direct"]
+CODES: tuple[Code, ...] = ("latency", "rate", "accumulate", "direct")
 
 #: A rate-coded pixel of value 1 spikes with this probability per step.
 MAX_RATE = 0.5
@@ -38,8 +38,9 @@ class LearningSettings:
         Sizes ("64-128-10") or the path of a NIR file.
     n_steps : int
         Steps T per sample; for spike-time rules the ticks of a window.
-    code : "latency" | "rate" | "accumulate"
-        How images become spikes; event data are taken as they are.
+    code : "latency" | "rate" | "accumulate" | "direct"
+        How images become spikes ("direct": their levels, again in every step); event data are taken
+        as they are.
     epochs, batch : int
     lr : float
         Learning rate of the first epochs, per sample (the gradient of a batch is a mean).
@@ -79,12 +80,6 @@ class LearningSettings:
         if not low <= self.weights.max_abs <= high:
             raise UsageError("the range of weights is out of bounds", got=self.weights.max_abs,
                              limit=f"{low} to {high}", hint="--weight-range 1.5")  # fmt: skip
-        if str(self.code) == "direct":
-            raise UnsupportedError(
-                "direct coding feeds currents, and the learning engines take spikes only",
-                got="direct", limit=", ".join(CODES), hint="--code accumulate",
-                rule="learn.direct-code",
-            )  # fmt: skip
         if self.code not in CODES:
             raise UsageError("no such code", got=repr(self.code), hint=", ".join(CODES))
         if self.mode == "integer" and self.optimizer != "sgd":

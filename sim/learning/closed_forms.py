@@ -214,8 +214,9 @@ def _events_hidden(
             row["division"] = walk.n_entries * (1 if k == 0 else 2)
         else:
             row["surrogate"] = walk.n_evaluated
-    if accumulate == "stream":
-        _count_updates(row, pairs)
+    if accumulate == "stream":  # spikes that one source has at once change a weight once
+        events = (trace.events > 0).reshape(-1, n_in)
+        _count_updates(row, synapses.count_pairs(events, live.reshape(-1, n_out)))
     else:
         _count_updates(row, synapses.count_weights(trace.events, live))
 
@@ -265,6 +266,8 @@ def _clocked_backward(
         contributions = steps * n_synapses if accounting == "dense" else row["synop"]
         row["gradient_mac" if accounting == "dense" else "gradient_add"] = contributions
         words = contributions
+        if accumulate == "stream" and accounting != "dense":
+            words = int(((trace.events > 0) * synapses_of(layer).fan_out).sum())
         if accumulate == "sample":
             words = batch * layer.n_weights
             if accounting != "dense":  # only where some event of the sample opened the gate

@@ -127,12 +127,15 @@ class StepWalk:
         tally, clocked, n_steps = self.tally, self.is_clocked, self.rule.n_steps
         tally.add(k, "error_event", error.size * (n_steps if clocked else 1))
         activity: dict[int, float] = defaultdict(float)
+        met: set[tuple[int, int]] = set()
         for t, source in self.events[k]:
             for i in self.covers[k][source]:
                 activity[i] += self._worth(t)
                 if clocked:
                     tally.add(k, "gradient_add", self.rows[k][i][1].size)
-                    tally.touch(k, self.rows[k][i][1])
+                    if (t, i) not in met:
+                        tally.touch(k, self.rows[k][i][1])
+                    met.add((t, i))
         for i, x in activity.items():
             targets, taps = self.rows[k][i]
             gradient.ravel()[taps] += x * error[targets]
@@ -195,13 +198,16 @@ class StepWalk:
 
     def _credit(self, k: int, t: int, sources: list[int], errors: Errors, gradient: Floats) -> None:
         """Add what the events of step t are credited with."""
+        changed: set[int] = set()
         for source in sources:
             for i in self.covers[k][source]:
                 targets, taps = self.rows[k][i]
                 met = errors.alive[targets]
                 taps = taps[met]
                 np.add.at(gradient.ravel(), taps, errors.at_weights(targets[met], t))
-                self.tally.touch(k, taps)
+                if i not in changed:
+                    self.tally.touch(k, taps)
+                changed.add(i)
                 self.tally.add(k, "gradient_add" if self.is_clocked else "gradient_mac", taps.size)
                 self.tally.add(k, "decay_lookup", 0 if self.is_clocked else taps.size)
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nmhw.cli.main import main
@@ -39,6 +40,8 @@ class Rule(type(local_rule("stdp"))):
         ["--rule", "e-prop", "--mode", "integer"],
         ["--rule", "e-prop", "--batch", "4"],
         ["--rule", "e-prop", "--optimizer", "adam"],
+        ["--code", "direct"],  # std-ed: spike times need spikes
+        ["--rule", "drtp", "--code", "direct"],
         ["--classes-in-turn", "0-4"],
         ["--classes-in-turn", "0-4/x"],
         ["--classes-in-turn", "0-4/5-9999999999999"],
@@ -58,7 +61,6 @@ def test_refused_with_one_error(arguments: list[str], capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        (["--code", "direct"], "learn.direct-code"),
         (["--rule", "srm", "--mode", "integer"], "learn.srm-options"),
         (["--rule", "srm", "--weight-bits", "8"], "learn.srm-options"),
         (["--rule", "srm", "--write-policy", "always"], "learn.srm-options"),
@@ -204,3 +206,13 @@ def test_an_own_rule_keeps_its_folder_clean_and_is_not_native(tmp_path: Path) ->
     assert len(list((tmp_path / "out" / "checkpoints").iterdir())) == 1
     settings = json.loads((tmp_path / "out" / "result.json").read_text())["settings"]
     assert settings["rule"] == f"{source}:Rule"
+
+
+@pytest.mark.parametrize("value", [0.5, -1.0])
+def test_graded_events_are_no_spikes(
+    value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, n = tmp_path / "graded.npz", np.arange(30)
+    np.savez(path, sample=n, step=n % 4, index=n % 5, labels=n % 3, value=np.full(30, value))
+    assert main(["learn", str(path), "--rule", "mpd-ed", "--epochs", "1"]) == 2
+    assert "learn.graded-events" in capsys.readouterr().err

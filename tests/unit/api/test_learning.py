@@ -12,11 +12,12 @@ from nmhw.api.fine_tuning import judge, learn_in_turn, read_for_learning
 from nmhw.api.learning import learn
 from nmhw.api.learning_chip import check_learning_memory
 from nmhw.api.learning_experiment import LearningExperiment
+from nmhw.api.learning_rules import DIRECT_LR
 from nmhw.errors import DoesNotFitError, ResultFileError, UnsupportedError, UsageError
 from nmhw.io.learning_data import load_learning_data
 from nmhw.sim.learning.from_network import from_network
 from nmhw.sim.learning.gradient_rule import named
-from nmhw.values.learning import WeightFormat
+from nmhw.values.learning import OPERATIONS, WeightFormat
 
 FLOAT = {"mode": "float", "weights": WeightFormat(bits=None), "optimizer": "adam", "batch": 16}
 SMALL = load_learning_data("digits").take(160, 40, 80)
@@ -245,6 +246,20 @@ def test_silent_neurons_are_a_warning() -> None:
     options = {**FLOAT, "rule_options": {"init_gain": 0.05}, "baselines": ()}
     done = learn(SMALL, "mpd-ed", net="64-24-10", n_steps=4, epochs=1, lr=1e-5, **options)
     assert any("never fired" in warning for warning in done.to_json()["warnings"])
+
+
+def test_levels_in_every_step_are_read_event_by_event() -> None:
+    done = learn(SMALL, "mpd-ed", net="64-16-10", n_steps=5, epochs=2, code="direct", baselines=())
+    images = SMALL.images[SMALL.rows("train")]
+    counts = done.training.counts
+    first = counts.values[0, OPERATIONS.index("synop")]
+    assert first == 2 * 5 * 16 * np.floor(4 * images + 0.5).sum()
+    assert done.settings.lr == DIRECT_LR
+    assert done.accuracy > 0.4
+    with pytest.raises(UsageError, match="latency-coded"):
+        learn(SMALL, "std-ed", code="direct")
+    with pytest.raises(UsageError, match="no levels"):
+        learn(SMALL, "delta", code="direct")
 
 
 def test_a_local_rule_learns_labels_and_resumes(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from nmhw.io.encode import (
     encode_delta,
     encode_inputs,
     encode_latency,
+    encode_levels,
     encode_rate,
 )
 from nmhw.values.network import Network
@@ -71,6 +72,15 @@ def test_delta_follows_the_signal_by_thresholds() -> None:
     assert encode_delta(x, threshold=0.2).shape == (2, 1)
     only_up = encode_delta(x, threshold=0.2, off_channel=False)
     assert (only_up.shape, only_up.dense()[0, :, 0].tolist()) == ((1,), up.tolist())
+
+
+def test_levels_are_the_same_spikes_in_every_step() -> None:
+    x = np.array([[0.0, 0.12, 0.13, 0.5, 1.0]])
+    dense = encode_levels(x, 3).dense()[0]
+    np.testing.assert_array_equal(dense, [[0, 0, 1, 2, 4]] * 3)
+    assert encode_levels(np.full((2, 3, 4), 0.5), 6).shape == (3, 4)
+    with pytest.raises(UsageError):
+        encode_levels(x, 3, 0)
 
 
 def test_shapes_are_kept() -> None:

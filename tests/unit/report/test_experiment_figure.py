@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,3 +35,5 @@ def test_the_text_names_the_control_and_whether_the_criterion_is_met() -> None:
     assert "0.1  (nothing)" in text
     assert "> 0.5: met" in text
     assert "before: 0.1" in text
+    long = replace(result(), generator="a long sentence " * 20)
+    assert max(map(len, render_experiment(long).splitlines())) <= 100

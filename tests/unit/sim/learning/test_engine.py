@@ -111,8 +111,15 @@ def test_adam_is_that_of_the_formula_and_resumes() -> None:
 
 def test_streaming_changes_weights_as_the_walk_meets_them() -> None:
     """One hidden layer: the head's errors are carried before its weights change."""
-    x, labels = raster(1), np.array([1])
-    rate = 0.05
+    check_streaming(raster(1))
+
+
+def test_spikes_at_once_change_a_weight_once() -> None:
+    check_streaming(raster(1) * np.random.default_rng(5).integers(1, 4, raster(1).shape))
+
+
+def check_streaming(x: np.ndarray) -> None:
+    labels, rate = np.array([1]), 0.05
     engine = make_engine(store=WeightFormat(bits=None, accumulate="stream"), lr=rate)
     before = engine.weights()
     outcome = engine.train(packed(x), labels, np.arange(1))
