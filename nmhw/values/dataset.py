@@ -103,8 +103,8 @@ def check_labeled(data: LabeledData) -> LabeledData:
     if not n_samples:
         raise InputError("the data have no samples", where=data.name)
     if data.labels.min() < 0:
-        got = int(data.labels.min())
-        raise InputError("labels are whole numbers from 0", got=got, where=data.name)
+        lowest = int(data.labels.min())
+        raise InputError("labels are whole numbers from 0", got=lowest, where=data.name)
     value = None if data.events is None else data.events.value
     if value is not None and not ((value >= 1) & (value == np.floor(value))).all():
         bad = value[(value < 1) | (value != np.floor(value))][0]
