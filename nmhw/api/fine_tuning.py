@@ -43,8 +43,14 @@ def read_for_learning(
 
     if rule not in ("mpd-ed", "stbp"):
         raise UnsupportedError(
-            "a NIR network has membranes, not spike times", got=rule,
+            "only the rules of leaky membranes start from a NIR network", got=rule,
             hint="--rule mpd-ed or stbp", rule="learn.nir-rule",
+        )  # fmt: skip
+    own = {"decay", "theta0"} & set(settings.get("rule_options", {}))
+    if own:
+        raise UsageError(
+            "decay and threshold are those of the NIR network's neurons", where=str(path),
+            got=", ".join(sorted(own)), hint="no --set decay, --set theta0", rule="learn.nir-rule",
         )  # fmt: skip
     start = from_network(load(path))
     net, weights = start.net, start.weights

@@ -12,6 +12,7 @@ import numpy as np
 
 from nmhw.api.learning_chip import LearningPlace, place_learning
 from nmhw.api.learning_experiment import LearningExperiment, counted
+from nmhw.api.learning_inputs import check_code
 from nmhw.api.learning_memory import check_memory_of, through_port
 from nmhw.api.learning_rules import (
     BASELINE_FORMS,
@@ -115,7 +116,7 @@ def learn(
     names, price_sets = _checked_names(rule, baselines, costs, scope, seeds)
     refuse_frozen_srm(rule, frozen)
     chosen = _settings(rule, samples, settings)
-    _check_code(chosen, samples)
+    check_code(chosen, samples, "code" in settings)
     check_backend(backend, chosen)
     net, weights = initial if initial is not None else (_network(chosen, samples), None)
     spec = learning_rule(chosen).spec
@@ -311,15 +312,6 @@ def _settings(rule: str, data: LabeledData, given: Mapping[str, Any]) -> Learnin
     if data.events is not None and "n_steps" not in given:
         defaults["n_steps"] = data.events.n_steps
     return LearningSettings(rule=rule, **{**defaults, **given})
-
-
-def _check_code(settings: LearningSettings, data: LabeledData) -> None:
-    """Spike-time rules take one time per pixel: the latency code."""
-    if settings.rule == "std-ed" and data.images is not None and settings.code != "latency":
-        raise UsageError(
-            "std-ed learns spike times: images are latency-coded", got=settings.code,
-            limit="latency", hint="--code latency, or --rule mpd-ed",
-        )  # fmt: skip
 
 
 def _network(settings: LearningSettings, data: LabeledData) -> LearningNetwork:

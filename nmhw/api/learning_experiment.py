@@ -103,6 +103,7 @@ class LearningExperiment:
                 "name": self.data.name,
                 "title": self.data.title,
                 "source": self.data.source,
+                "is_events": self.data.images is None,
                 "n_train": counts[0],
                 "n_validation": counts[1],
                 "n_test": counts[2],

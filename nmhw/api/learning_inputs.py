@@ -42,6 +42,24 @@ def content_digest(data: LabeledData, rule: str) -> str:
     return found.hexdigest()[:16]
 
 
+def check_code(settings: LearningSettings, data: LabeledData, is_given: bool) -> None:
+    """Raise UsageError for a code that the data or the rule do not take.
+
+    Spike-time rules take one time per pixel, the latency code; events have no code.
+    """
+    if data.images is None:
+        if is_given:
+            raise UsageError(
+                "the data are events: no code applies", got=settings.code, where=data.name,
+                hint="no --code", rule="learn.code",
+            )  # fmt: skip
+    elif settings.rule == "std-ed" and settings.code != "latency":
+        raise UsageError(
+            "std-ed learns spike times: images are latency-coded", got=settings.code,
+            limit="latency", hint="--code latency, or --rule mpd-ed",
+        )  # fmt: skip
+
+
 def is_redrawn(data: LabeledData, settings: LearningSettings, rule: GradientRule) -> bool:
     """Return whether every epoch sees new spikes of the same images (rate code)."""
     return data.images is not None and settings.code == "rate" and not rule.uses_times

@@ -14,6 +14,9 @@ from nmhw.cli.options import given_options, output_options
 from nmhw.cli.output import emit_json, emit_text, note
 from nmhw.errors import InputError, UsageError
 
+#: Files of a result that not every run writes.
+_PARTS_OF_SOME = ("trained.nir", "learning-curve.png", "accuracy-energy.png", "operations.png")
+
 
 @click.command("learn")
 @click.argument("data", required=False)
@@ -75,7 +78,8 @@ def command(**options: Any) -> None:
         **chosen,
     )
     if folder is not None:
-        (folder / "trained.nir").unlink(missing_ok=True)  # of an earlier run; see _check_folder
+        for name in _PARTS_OF_SOME:  # of an earlier run; see _check_folder
+            (folder / name).unlink(missing_ok=True)
         experiment.save(folder)
         if options["plots"]:
             experiment.plot(folder)

@@ -51,7 +51,8 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
     head = f"{summary['rule']} on {data['name']}, {chip}{hypothetical}"
     parts = (data["n_train"], data["n_validation"], data["n_test"])
     size = "{} training, {} validation, {} test".format(*parts)
-    net = f"network {settings['net']}, {settings['n_steps']} steps, code {settings['code']}"
+    code = "events" if data["is_events"] else f"code {settings['code']}"
+    net = f"network {settings['net']}, {settings['n_steps']} steps, {code}"
     epochs = f"{settings['epochs']} epochs, batch {settings['batch']}, rate {settings['lr']:g}"
     stored = f"{rounding} rounding, write {weights['policy']}"
     how = f"{weights['accumulate']} accumulation; {settings['mode']} arithmetic"
@@ -69,12 +70,13 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
         )
     if summary["traffic"]:
         traffic = summary["traffic"]
-        lines.append(
-            f"  mapped to {traffic['n_cores']} cores; error packets of "
-            f"{'/'.join(map(str, traffic['packet_bits']))} bits, "
-            f"{traffic['packets_per_sample']:.3g} packets and {traffic['hops_per_sample']:.3g} "
-            "hops per sample"
+        cores = f"mapped to {traffic['n_cores']} core{'s' if traffic['n_cores'] > 1 else ''}"
+        widths = "/".join(map(str, traffic["packet_bits"]))
+        packets = (
+            f"error packets of {widths} bits, {traffic['packets_per_sample']:.3g} packets and "
+            f"{traffic['hops_per_sample']:.3g} hops per sample"
         )
+        lines.append(f"  {cores}; {packets if widths else 'no layer sends error packets'}")
     accuracy = summary["trainings"][0]["accuracy"]
     lines += ["", f"ACCURACY {_accuracy(accuracy)} on {summary['data']['n_test']} test samples"]
     if summary["starts_trained"]:

@@ -86,7 +86,8 @@ def count_as(
         steps = rule.n_steps - 1 if layer.is_recurrent else rule.n_steps
         every = 1 if is_head and accounting == "gated-once" else steps
         if not layer.is_recurrent and not is_head:
-            row[AT["history_word"]] = n_seen * steps * layer.n_out
+            if k >= lowest:  # no error reaches the membranes of frozen layers
+                row[AT["history_word"]] = n_seen * steps * layer.n_out
             if is_dense:
                 words = -(-layer.n_out // SPIKES_PER_WORD)
                 row[AT["history_word"]] += n_seen * steps * words
@@ -112,6 +113,8 @@ def count_as(
             row[AT["propagation_mac"]] = n_learned * every * n_synapses
             row[AT["transposed_read"]] = row[AT["propagation_mac"]]
             row[AT["error_packet"]] = n_learned * every * layer.n_source
+    if not is_trained[0]:
+        return counts  # a frozen first layer needs no inputs
     if is_dense:
         words = -(-net.n_inputs // SPIKES_PER_WORD)
         counts[0, AT["history_word"]] += n_seen * rule.n_steps * words

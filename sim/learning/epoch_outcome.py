@@ -72,7 +72,7 @@ def epoch_outcome(
     def counted(accounting: Accounting) -> OperationCounts:
         if accounting == natural and rule.mask != "none":
             values = own.copy()
-            values[0, OPERATION_INDEX["log_word"]] += n_inputs
+            values[0, OPERATION_INDEX["log_word"]] += 0 if n_frozen else n_inputs
             return OperationCounts(net.names, values, n_seen)
         values = count_as(
             accounting, net, rule, own, out.n_synops, n_seen, n_learned, n_inputs,

@@ -190,6 +190,7 @@ class IntegerForm:
     def _count_log(self, x: NDArray[np.float64]) -> None:
         column = OPERATION_INDEX["log_word"]
         n_inputs = np.isfinite(x).sum() if self.rule.uses_times else x.sum()
-        self._layers[0].counts[column] += int(n_inputs)
+        if not self._layers[0].is_frozen:
+            self._layers[0].counts[column] += int(n_inputs)
         for layer, *_ in self._log():
             self._layers[layer].counts[column] += 1

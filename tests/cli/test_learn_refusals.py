@@ -216,3 +216,20 @@ def test_graded_events_are_no_spikes(
     np.savez(path, sample=n, step=n % 4, index=n % 5, labels=n % 3, value=np.full(30, value))
     assert main(["learn", str(path), "--rule", "mpd-ed", "--epochs", "1"]) == 2
     assert "learn.graded-events" in capsys.readouterr().err
+
+
+def test_events_have_no_code(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["learn", "gestures", "--train", "10", "--test", "10", "--code", "rate", "--rule"]
+    assert main([*line, "mpd-ed"]) == 2
+    assert "learn.code" in capsys.readouterr().err
+
+
+def test_a_result_keeps_no_parts_of_an_earlier_one(tmp_path: Path) -> None:
+    line = ["learn", "digits", *SHORT, "-o", str(tmp_path)]
+    assert main([*line, "--rule", "mpd-ed", "--plots"]) == 0
+    assert {"trained.nir", "operations.png"} <= {p.name for p in tmp_path.iterdir()}
+    arguments = ["--net", str(tmp_path / "trained.nir"), "--rule", "mpd-ed", "--set", "decay=0.5"]
+    assert main(["learn", "digits", *arguments]) == 2
+    assert main([*line, "--rule", "std-ed"]) == 0
+    found = {p.name for p in tmp_path.iterdir()}
+    assert found == {"checkpoints", "result.json", "weights.npz"}

@@ -248,6 +248,18 @@ def test_silent_neurons_are_a_warning() -> None:
     assert any("never fired" in warning for warning in done.to_json()["warnings"])
 
 
+def test_frozen_layers_keep_no_membranes_and_no_inputs() -> None:
+    options = {"net": "64-16-10", "n_steps": 5, "epochs": 1, "frozen": ("layer1",)}
+    done = learn(SMALL, "mpd-ed", baselines=("stbp-dense", "stbp-gated"), **options)
+    log = {t.name: t.counts for t in (done.training, *done.baselines)}
+    n = done.training.counts.n_samples
+    assert log["mpd-ed"].total("log_word") == log["mpd-ed"].total("spike")
+    assert log["stbp-gated"].total("log_word") == log["stbp-gated"].total("spike")
+    assert log["stbp-gated"].total("history_word") == 0
+    assert log["stbp-dense"].total("history_word") == n * 5  # 16 neurons, one word per step
+    assert done.to_json()["data"]["is_events"] is False
+
+
 def test_levels_in_every_step_are_read_event_by_event() -> None:
     done = learn(SMALL, "mpd-ed", net="64-16-10", n_steps=5, epochs=2, code="direct", baselines=())
     images = SMALL.images[SMALL.rows("train")]
