@@ -1,8 +1,13 @@
 """Peers that simulate neuromorphic hardware: SANA-FE and Lava."""
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
+
+#: Where nmhw keeps what makes lava-nc importable on Python 3.11 and later.
+WORKER = Path(__file__).parents[2] / "sim" / "lava" / "worker"
 
 
 def sanafe(graph):
@@ -63,6 +68,10 @@ def sanafe(graph):
 
 def lava(graph):
     """Lava's fixed-point LIF and Dense processes on the CPU, wall time."""
+    sys.path.append(str(WORKER))
+    from nmhw_lava.shim import import_encoders
+
+    import_encoders()
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.proc.dense.process import Dense

@@ -14,13 +14,13 @@ PREFIX_VARIABLE = "NMHW_LAVA_SEGMENTS"
 def import_lava() -> None:
     """Import lava's compiler and runtime; call before anything else of lava."""
     name_segments()
-    _import_encoders()
+    import_encoders()
     from nmhw_lava.guard import guard_runtime
 
     guard_runtime()
 
 
-def _import_encoders() -> None:
+def import_encoders() -> None:
     """Import the one module with dataclass instances as defaults, made hashable.
 
     Python 3.11 and later refuse unhashable defaults of dataclass fields.
