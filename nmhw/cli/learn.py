@@ -10,7 +10,7 @@ import click
 
 from nmhw.cli.learn_groups import learn_classes_in_turn
 from nmhw.cli.learn_options import FORMAT, SETTINGS, learning_options, parse_seeds
-from nmhw.cli.options import given_options, output_options
+from nmhw.cli.options import given_options, output_options, refuse_options
 from nmhw.cli.output import emit_json, emit_text, note
 from nmhw.errors import InputError, UsageError
 
@@ -95,6 +95,13 @@ def _run_experiment(options: dict[str, Any]) -> None:
     from nmhw.api.rule_checks import draw, run_local_experiment
     from nmhw.cli.output import progress_bar
 
+    taken = {"experiment", "seeds", "weight_bits", "output", "as_json", "quiet", "backend"}
+    refuse_options(
+        {p.name: p.opts[0] for p in click.get_current_context().command.params
+         if p.name is not None and p.name not in taken},
+        "in an experiment, which has its own data, network and rule",
+        "--seeds, --weight-bits, -o, --json",
+    )  # fmt: skip
     seeds = parse_seeds(options["seeds"])
     if len(seeds) != 1:
         raise UsageError("an experiment takes one seed", got=options["seeds"], hint="--seeds 0")

@@ -42,6 +42,7 @@ class Rule(type(local_rule("stdp"))):
         ["--rule", "e-prop", "--optimizer", "adam"],
         ["--code", "direct"],  # std-ed: spike times need spikes
         ["--rule", "drtp", "--code", "direct"],
+        ["--experiment", "stdp-fields"],  # it has its own data
         ["--classes-in-turn", "0-4"],
         ["--classes-in-turn", "0-4/x"],
         ["--classes-in-turn", "0-4/5-9999999999999"],
