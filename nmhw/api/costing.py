@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nmhw.api.compartments import gather_result, spread_inputs
 from nmhw.api.deploying import deploy
 from nmhw.api.execute import first_output_step, mean_rate, projection_rows
+from nmhw.api.host_operations import operation_facts
 from nmhw.api.pricing import check_prices
 from nmhw.api.reading import chip as load_chip_spec
 from nmhw.api.run import Run
@@ -96,6 +96,7 @@ def cost(
     facts["first_output_step"] = first_output_step(result, sources)
     facts["readout_populations"] = list(sources)
     facts["projections"] = projection_rows(deployed, result)
+    facts |= operation_facts(trace.host, facts["projections"])
     facts["spikes_per_neuron_sample"] = mean_rate(facts)
     of_run = summarize_run(result, deployed.quantized)["notices"]
     given = Notice("cost.spikes-as-given", trace.name, SPIKES_AS_GIVEN, "assumption")
@@ -115,7 +116,6 @@ def _record_facts(trace: Trace, facts: dict[str, Any]) -> dict[str, Any]:
     steps = facts["n_samples"] * (facts["n_steps"] + facts["drain_steps"])
     return {
         "spikes_as_given": SPIKES_AS_GIVEN,
-        "host_operations": [asdict(row) for row in trace.host],
         "neuron_updates": visits * steps,
         "active_updates": None,
         "uncounted": ["neuron.active", "neuron.idle"],

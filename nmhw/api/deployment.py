@@ -95,6 +95,7 @@ class Deployment:
         layout: str = "auto",
         encode: str | None = None,
         n_steps: int | None = None,
+        repeat: int | None = None,
         compare_float: bool = True,
         continuous: bool = False,
         metric: Metric = "accuracy",
@@ -130,6 +131,8 @@ class Deployment:
             "TN" = time first.
         encode : "rate" | "latency" | "delta" | "accumulate", optional
             Makes spikes of analog values, ``n_steps`` of them.
+        repeat : int, optional
+            ``x`` is (samples, ...) without steps; every sample is presented in so many steps.
         compare_float : bool
             Also run the float network and report flips and agreement.
         continuous : bool
@@ -180,6 +183,7 @@ class Deployment:
             layout=layout,
             encode=encode,
             n_steps=n_steps,
+            repeat=repeat,
             compare_float=compare_float,
             continuous=continuous,
             metric=metric,

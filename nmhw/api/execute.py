@@ -16,6 +16,7 @@ from nmhw.api.checkpoint import Checkpoint, run_key
 from nmhw.api.compartments import gather_result, spread_inputs
 from nmhw.api.cycles import summarize_cycles
 from nmhw.api.float_comparison import compare_with_float
+from nmhw.api.host_operations import host_rows, operation_facts
 from nmhw.api.inputs import (
     PreparedInputs,
     check_event_counts,
@@ -66,6 +67,7 @@ class RunOptions:
     layout: str = "auto"
     encode: str | None = None
     n_steps: int | None = None
+    repeat: int | None = None
     compare_float: bool = True
     continuous: bool = False
     metric: Metric = "accuracy"
@@ -108,6 +110,8 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts |= summarize_cycles(deployed.chip, deployed.quantized, result, options.costs)
     facts["event_recordings"] = summarize_recordings(x)
     facts["projections"] = projection_rows(deployed, result)
+    if host := host_rows(x):
+        facts |= operation_facts(host, facts["projections"])
     facts["spikes_per_neuron_sample"] = mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)
     notices = [*plan.prepared.notices, *calibration_notices(deployed, plan)]
@@ -166,6 +170,7 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
         n_steps=options.n_steps,
         seed=deployed.seed,
         kinds=chip.arithmetic.inputs,
+        repeat=options.repeat,
     )
     goal = check_goal(network, prepared, options.metric, readout, sources)
     steps = prepared.source.n_steps + deployed.quantized.drain_steps

@@ -92,6 +92,7 @@ def run_float(
     layout: str = "auto",
     encode: str | None = None,
     n_steps: int | None = None,
+    repeat: int | None = None,
     metric: Metric = "accuracy",
     continuous: bool = False,
     seed: int = 0,
@@ -103,7 +104,7 @@ def run_float(
     ----------
     x : array, tensor, DataLoader, SpikeEvents, or dict of them by input name
         (samples, steps, ...) spikes, counts or analog currents.
-    labels, readout, layout, encode, n_steps, metric, continuous
+    labels, readout, layout, encode, n_steps, repeat, metric, continuous
         As in ``Deployment.run``.
     probes : sequence of Probe or "population:variable", or {"lif1": ["v"]}
         ``run.probes["lif1"]["v"]`` is (samples, steps, neurons), the value after the reset.
@@ -125,8 +126,9 @@ def run_float(
     check_probes(ready, wanted)
     chosen, sources = choose_readout(ready, readout)
     prepared = prepare_inputs(
-        ready, x, labels, layout=layout, encode=encode, n_steps=n_steps, seed=seed, kinds=KINDS
-    )
+        ready, x, labels, layout=layout, encode=encode, n_steps=n_steps, seed=seed, kinds=KINDS,
+        repeat=repeat,
+    )  # fmt: skip
     goal = check_goal(ready, prepared, metric, chosen, sources)
     result = simulate(
         ready,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from nmhw.api.arguments import check_network
 from nmhw.api.float_run import run_float
+from nmhw.api.host_operations import HostSpikes, count_macs, count_neurons, count_projection
 from nmhw.api.reading import give_meaning
 from nmhw.errors import InputError, UnsupportedError
 from nmhw.io.input_arrays import analog_array
 from nmhw.values.events import SpikeEvents
-from nmhw.values.linear import Conv, Dense, LinearOp, Pool, Sparse
 from nmhw.values.network import InputPort, Network, OutputPort
 from nmhw.values.notice import Notice
+
+
+#: Why these operations stay on the host.
+_REASON = "input stage host"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +58,7 @@ class HostStage:
         Returns
         -------
         SpikeEvents, or a dict of them by name where the first layer has several populations
+            They carry the operations that the host needed, which a run with them lists.
 
         Raises
         ------
@@ -63,8 +68,25 @@ class HostStage:
         if n_steps is not None:
             x = self._held(analog_array(x), n_steps)
         run = run_float(self.network, x, layout=layout)
-        spikes = {name: run.spikes[name] for name in self.network.outputs[0].sources}
+        spikes = {
+            name: self._with_operations(name, run.spikes, n_steps is not None)
+            for name in self.network.outputs[0].sources
+        }
         return next(iter(spikes.values())) if len(spikes) == 1 else spikes
+
+    def _with_operations(
+        self, name: str, spikes: Mapping[str, SpikeEvents], is_held: bool
+    ) -> HostSpikes:
+        """Return the spikes of a population with what the host did for them."""
+        made = spikes[name]
+        rows = [
+            count_projection(p, spikes[p.source], _REASON, is_held=is_held)
+            for p in self.network.incoming(name)
+        ]
+        updates = made.n_samples * made.n_steps
+        rows.append(count_neurons(self.network, name, updates, _REASON))
+        columns = {each.name: getattr(made, each.name) for each in fields(made)}
+        return HostSpikes(**columns, host=tuple(rows))
 
     def _held(self, frames: Any, n_steps: int) -> Any:
         shape = self.network.inputs[0].shape
@@ -99,7 +121,7 @@ def host_stage(network: Network) -> HostStage:
         if any(name in output.sources for output in ready.outputs):
             _refuse("the first layer is an output: nothing is left for the chip", name, name)
     into = tuple(p for p in ready.projections if p.target in first)
-    macs = sum(_macs(op) for p in into for op in p.ops)
+    macs = sum(count_macs(op) for p in into for op in p.ops)
     text = (
         f"input stage host: {', '.join(p.name for p in into)} and the neurons {', '.join(first)} "
         f"run in float on the host, {macs:,} multiply-accumulates per step (once per sample where "
@@ -127,12 +149,3 @@ def _refuse(what: str, where: str, got: str) -> None:
         hint="a network whose inputs feed one layer of spiking neurons, without loops to it",
     )  # fmt: skip
 
-
-def _macs(op: LinearOp) -> int:
-    if isinstance(op, Pool):
-        op = op.as_conv()
-    if isinstance(op, Conv):
-        return int(np.prod(op.output_shape)) * int(np.prod(op.weight.shape[1:]))
-    if isinstance(op, Dense):
-        return int(op.weight.size)
-    return int(op.matrix.nnz) if isinstance(op, Sparse) else 0

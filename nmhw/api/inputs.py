@@ -18,13 +18,14 @@ from nmhw.io.input_events import KINDS
 from nmhw.io.input_source import InputSource
 from nmhw.io.loader import drain_loader, is_loader
 from nmhw.io.recordings.event_input import EventInput, describe, losses
+from nmhw.io.repeated_frames import MAX_STEPS, repeat_frames
 from nmhw.io.streamed_inputs import RecordedInputs, spool_loader
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.network import Network
 from nmhw.values.notice import Notice
 
-_MAX_STEPS = 1_000_000
+_STEPS_HINT = "--encode rate --steps T, or --repeat T for samples that stay the same"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ def prepare_inputs(
     n_steps: int | None = None,
     seed: int = 0,
     kinds: Sequence[str] = ("spikes", "counts"),
+    repeat: int | None = None,
 ) -> PreparedInputs:
     """Turn user data into events.
 
@@ -74,6 +76,8 @@ def prepare_inputs(
         Makes spikes of analog values; named in the report.
     n_steps : int, optional
         Steps for ``encode``.
+    repeat : int, optional
+        Samples have no axis of steps; each is presented in so many steps.
     kinds : sequence of "spikes" | "counts" | "graded" | "current"
         What the chip's inputs take.
 
@@ -82,9 +86,16 @@ def prepare_inputs(
     InputError
         For shapes, kinds or values that the network's inputs do not take.
     UsageError
-        For ``n_steps`` without ``encode``.
+        For ``n_steps`` without ``encode``, and ``repeat`` with either.
     """
     check_seed(seed)
+    notices = input_notices(network, x)
+    if repeat is not None:
+        _check_repeat(encode, n_steps, layout)
+        x, labels = repeat_frames(network, x, repeat, labels)
+        layout = "NT"
+        text = f"every sample is presented unchanged in all {repeat} steps (repeat)"
+        notices += (Notice("input.repeated", network.name, text, "assumption"),)
     taken = [kind for kind in KINDS if kind in kinds]
     spooled = None
     if is_loader(x):  # once: a loader may shuffle
@@ -101,21 +112,31 @@ def prepare_inputs(
             raise InputError("one label per sample is needed", got="one number", where="labels")
     if encode is None:
         if n_steps is not None:
-            raise UsageError("steps are given only to make spikes", hint="--encode rate --steps T")
+            raise UsageError("steps are given only to make spikes", hint=_STEPS_HINT)
         source: InputSource | None = spooled
         if isinstance(x, EventInput) and len(network.inputs) == 1:
             source = RecordedInputs(x, network.inputs[0], tuple(taken))
         if source is None:
             source = open_inputs(network, x, layout, labels=goal, kinds=taken)
-        return PreparedInputs(source, goal, input_notices(network, x))
-    if n_steps is not None and not 1 <= n_steps <= _MAX_STEPS:
-        raise UsageError("steps are out of range", got=n_steps, limit=f"1 to {_MAX_STEPS}")
+        return PreparedInputs(source, goal, notices)
+    if n_steps is not None and not 1 <= n_steps <= MAX_STEPS:
+        raise UsageError("steps are out of range", got=n_steps, limit=f"1 to {MAX_STEPS}")
     from nmhw.io.analog_source import open_analog
 
     analog = open_analog(network, x, encode, n_steps, seed)
     text = f"analog inputs were made spikes by {encode!r}, seed {seed}"
     notice = Notice("input.encoded", network.name, text, "assumption")
-    return PreparedInputs(analog, goal, (notice, *input_notices(network, x)))
+    return PreparedInputs(analog, goal, (notice, *notices))
+
+
+def _check_repeat(encode: str | None, n_steps: int | None, layout: str) -> None:
+    if layout == "TN":
+        raise UsageError("repeated samples have no time axis", got="layout=TN", rule="input.repeat")
+    what, got = "an encoder makes the steps of a sample itself", f"repeat with encode={encode!r}"
+    if encode is None:
+        what, got = "repeat says the number of steps already", f"repeat with n_steps={n_steps}"
+    if encode is not None or n_steps is not None:
+        raise UsageError(what, got=got, hint="leave one out", rule="input.repeat")
 
 
 def summarize_recordings(x: Any) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from nmhw.cli.options import (
 )
 from nmhw.cli.output import emit_json, emit_text, note
 
-_PASSED_ON = ("readout", "layout", "encode", "n_steps", "metric", "pace", "backend")
+_PASSED_ON = ("readout", "layout", "encode", "n_steps", "repeat", "metric", "pace", "backend")
 
 #: Options of a run, which is what --input asks for (the encoder also makes calibration spikes).
 _RUN_ONLY = {

@@ -63,7 +63,7 @@ def thread_option(function: F) -> F:
 
 
 def input_options(function: F, *, required: bool = True) -> F:
-    """Add --input, --labels, --readout, --metric, --encode, --steps and --layout."""
+    """Add --input, --labels, --readout, --metric, --encode, --steps, --repeat and --layout."""
     return apply_options(
         function,
         [
@@ -80,6 +80,8 @@ def input_options(function: F, *, required: bool = True) -> F:
                          help="Make spikes of analog input: rate, latency, delta, accumulate."),
             click.option("--steps", "n_steps", type=click.IntRange(1), metavar="T",
                          help="Steps for --encode, or of every event recording."),
+            click.option("--repeat", type=click.IntRange(1), metavar="N",
+                         help="Samples without steps: present each in N steps."),
             click.option("--layout", default="auto", metavar="ORDER",
                          help="NT (samples first) or TN (time first).  [default: auto]"),
         ],

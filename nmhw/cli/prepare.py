@@ -16,6 +16,7 @@ from nmhw.api.run import Run
 from nmhw.cli.event_options import read_data
 from nmhw.cli.options import parse_dt, parse_settings
 from nmhw.cli.output import emit_json, emit_text, note, progress_bar
+from nmhw.errors import UsageError
 from nmhw.values.network import Network
 
 Options = Mapping[str, Any]
@@ -85,13 +86,18 @@ def load_calibration(network: Network, options: Options, stage: HostStage | None
         encode=options.get("encode"),
         n_steps=None if hasattr(data, "recordings") else options.get("n_steps"),
         seed=options["seed"],
+        repeat=options.get("repeat"),
     ).events
 
 
 def stage_spikes(stage: HostStage, path: str, options: Options) -> Any:
     """Read a file and let the host's first layer make spikes of it."""
     data = read_data(path, stage.network, options)
-    n_steps = steps_to_make(data, options)
+    n_steps, repeat = steps_to_make(data, options), options.get("repeat")
+    if repeat is not None and options["n_steps"] is not None:
+        got = f"--steps {options['n_steps']} --repeat {repeat}"
+        raise UsageError("both say how long a frame is held", got=got, hint="leave one out")
+    n_steps = n_steps if repeat is None else repeat
     return stage.spikes(data, n_steps=n_steps, layout=options["layout"])
 
 

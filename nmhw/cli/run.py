@@ -39,7 +39,7 @@ _CHIP_ONLY = {
     "input_stage": "--input-stage",
     "compare_float": "--no-float",
 }
-_PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "metric", "continuous")
+_PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "repeat", "metric", "continuous")
 _CHIP_PASSED_ON = (
     "pace", "costs", "keep_spikes", "threads", "readout_on_host", "compare_float", "timing",
     "chunk", "resume",
@@ -65,7 +65,7 @@ _CHIP_PASSED_ON = (
 )
 @click.option(
     "--input-stage", "input_stage", type=click.Choice(["host"]),
-    help="host: the first layer runs in float off the chip; --steps T holds a frame for T steps.",
+    help="host: the first layer runs in float off the chip; --repeat T holds a frame for T steps.",
 )  # fmt: skip
 @click.option(
     "--timing", default="steps", metavar="T",
@@ -117,7 +117,7 @@ def command(**options: Any) -> None:
     stage = None
     if options["input_stage"] is not None:
         stage, network, data, labels = _on_host(network, data, labels, options)
-        passed_on |= {"n_steps": None, "layout": "auto"}
+        passed_on |= {"n_steps": None, "repeat": None, "layout": "auto"}
     deployed = deploy_model(network, options, stage)
     passed_on |= {key: options[key] for key in _CHIP_PASSED_ON}
     passed_on["checkpoint"] = options["output"]

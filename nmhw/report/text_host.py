@@ -1,4 +1,4 @@
-"""Host operations of a recorded program in the text report."""
+"""Operations on the host, and MACs and additions of every layer, in the text report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,18 @@ def host_section(s: dict[str, Any]) -> list[RenderableType]:
         "MACs: dense execution; of it MACs and additions: both operands differ from 0, additions "
         "where one is 0 and 1 alone"
     )
-    return [table, Text(indented(note, 0))]
+    return [table, Text(indented(note, 0)), *_layers(s)]
+
+
+def _layers(s: dict[str, Any]) -> list[RenderableType]:
+    """Return what the layers on the chip add beside the host's rows."""
+    rows = [row for row in s.get("layer_operations", ()) if row["on"] == "chip"]
+    if not rows:
+        return []
+    table = new_table("\nOn the chip (all samples and steps)", ["layer", "MACs", "additions"])
+    for row in rows:
+        table.add_row(row["name"], *(_count(row[key]) for key in ("macs", "accumulates")))
+    return [table]
 
 
 def _count(value: int) -> str:

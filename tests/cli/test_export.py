@@ -122,6 +122,17 @@ def test_images_run_on_a_chip_behind_a_host_stage(folder: Path, nmhw: Any) -> No
     notices = {n["rule"]: n["text"] for n in done.json["notices"]}
     macs = 4 * 8 * 8 * 2 * 3 * 3 + 4 * 4 * 4 * 2 * 2  # convolution and pool
     assert f"{macs:,} multiply-accumulates per step" in notices["input-stage.host"]
-    clash = nmhw(*run, "--input-stage", "host", "--encode", "rate")
-    assert clash.code == 2
-    assert "either an encoder or an input stage" in clash.err
+    conv, neurons = done.json["host_operations"]
+    assert (conv["macs"], neurons["elements"]) == (5 * macs, 5 * 9 * 4 * 4 * 4)
+    on_chip = [row for row in done.json["layer_operations"] if row["on"] == "chip"]
+    assert sum(row["accumulates"] for row in on_chip) == done.json["synops"] > 0
+    held = nmhw(*(w for w in run if w not in ("--steps", "9")), "--input-stage", "host",
+                "--repeat", "9", "--json")  # fmt: skip
+    assert held.json == done.json
+    for more, message in (
+        (("--encode", "rate"), "either an encoder or an input stage"),
+        (("--repeat", "8"), "both say how long a frame is held"),
+    ):
+        clash = nmhw(*run, "--input-stage", "host", *more)
+        assert clash.code == 2
+        assert message in clash.err
