@@ -18,7 +18,6 @@ from nmhw.values.events import SpikeEvents
 from nmhw.values.network import InputPort, Network, OutputPort
 from nmhw.values.notice import Notice
 
-
 #: Why these operations stay on the host.
 _REASON = "input stage host"
 

@@ -128,7 +128,7 @@ def test_images_run_on_a_chip_behind_a_host_stage(folder: Path, nmhw: Any) -> No
     assert sum(row["accumulates"] for row in on_chip) == done.json["synops"] > 0
     held = nmhw(*(w for w in run if w not in ("--steps", "9")), "--input-stage", "host",
                 "--repeat", "9", "--json")  # fmt: skip
-    assert held.json == done.json
+    assert {**held.json, "wall_s": 0} == {**done.json, "wall_s": 0}
     for more, message in (
         (("--encode", "rate"), "either an encoder or an input stage"),
         (("--repeat", "8"), "both say how long a frame is held"),

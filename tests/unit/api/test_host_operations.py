@@ -67,7 +67,7 @@ def test_a_run_lists_macs_of_the_host_beside_additions_of_the_chip() -> None:
     spikes = stage.spikes(RNG.random((4, 1, 6, 6)), n_steps=5)
     run = nmhw.deploy(stage.rest, "generic").run(spikes)
     facts = run.to_json()
-    host, neurons = facts["host_operations"]
+    host, _ = facts["host_operations"]
     assert host["macs"] == spikes.host[0].macs
     by_name = {row["name"]: row for row in facts["layer_operations"]}
     assert (by_name["b"]["on"], by_name["b"]["macs"]) == ("chip", 0)
