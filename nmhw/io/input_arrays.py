@@ -207,7 +207,8 @@ def _samples_and_steps(
         what = "the input has the wrong shape"
         hint = f"(samples, steps, ...) or (steps, ...) with trailing axes {flat}"
         if 0 in extra:
-            what, hint = "the input has no time axis", "--repeat T, or --encode rate|latency|accumulate"
+            what = "the input has no time axis"
+            hint = "--repeat T, or --encode rate|latency|accumulate"
         raise InputError(what, got=array.shape, limit=flat, where=port.name, hint=hint)
     if len(possible) > 1:
         raise InputError(
