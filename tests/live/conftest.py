@@ -9,7 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+import nmhw
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = ROOT / ".live"
@@ -96,6 +99,39 @@ def ask_events() -> Ask:
 def ask_framework() -> Callable[[str], Ask]:
     """Return a function that opens the environment of a torch framework."""
     return _asking
+
+
+def compare_backends(deployed: nmhw.Deployment, x: Any, labels: Any = None, **options: Any) -> Any:
+    """Run on both backends; compare everything that a run holds."""
+    options.setdefault("probes", [f"{p.name}:v" for p in deployed.network.populations])
+    lava = deployed.run(x, labels, backend="lava", **options)
+    numba = deployed.run(x, labels, backend="numba", **options)
+    assert lava.result.backend == "lava"
+    for name, spikes in numba.spikes.items():
+        for field in ("sample", "step", "index"):
+            got = getattr(lava.spikes[name], field)
+            np.testing.assert_array_equal(got, getattr(spikes, field), name)
+    for key, probe in numba.result.probes.items():
+        np.testing.assert_array_equal(lava.result.probes[key].values, probe.values, str(key))
+    ours, theirs = lava.result.counters, numba.result.counters
+    assert ours.totals.keys() == theirs.totals.keys()
+    for kind, counts in theirs.totals.items():
+        np.testing.assert_array_equal(ours.totals[kind], counts, kind)
+    for kind, counts in theirs.steps.items():
+        np.testing.assert_array_equal(ours.steps[kind], counts, kind)
+    assert ours.saturations == theirs.saturations
+    facts = [run.to_json() for run in (lava, numba)]
+    for fact, backend in zip(facts, ("lava", "numba"), strict=True):
+        assert fact.pop("backend") == backend
+        fact.pop("wall_s", None)
+    assert facts[0] == facts[1]
+    return lava
+
+
+@pytest.fixture(scope="session")
+def assert_equal_runs() -> Callable[..., Any]:
+    """Return ``compare_backends``."""
+    return compare_backends
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

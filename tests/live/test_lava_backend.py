@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +32,8 @@ from nmhw.values.profile import preset
 HERE = Path(__file__).parent
 CASES = HERE.parent / "data" / "nir-cases"
 N_RANDOM = 32
+
+EqualRuns = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -180,34 +182,7 @@ def count_synops(case: Case, projection: Any) -> int:
     return int(fan_out[events.index[when < last]].sum())
 
 
-def assert_equal_runs(deployed: nmhw.Deployment, x: Any, labels: Any = None, **options: Any) -> Any:
-    """Run on both backends; compare everything that a run holds."""
-    options.setdefault("probes", [f"{p.name}:v" for p in deployed.network.populations])
-    lava = deployed.run(x, labels, backend="lava", **options)
-    numba = deployed.run(x, labels, backend="numba", **options)
-    assert lava.result.backend == "lava"
-    for name, spikes in numba.spikes.items():
-        for field in ("sample", "step", "index"):
-            got = getattr(lava.spikes[name], field)
-            np.testing.assert_array_equal(got, getattr(spikes, field), name)
-    for key, probe in numba.result.probes.items():
-        np.testing.assert_array_equal(lava.result.probes[key].values, probe.values, str(key))
-    ours, theirs = lava.result.counters, numba.result.counters
-    assert ours.totals.keys() == theirs.totals.keys()
-    for kind, counts in theirs.totals.items():
-        np.testing.assert_array_equal(ours.totals[kind], counts, kind)
-    for kind, counts in theirs.steps.items():
-        np.testing.assert_array_equal(ours.steps[kind], counts, kind)
-    assert ours.saturations == theirs.saturations
-    facts = [run.to_json() for run in (lava, numba)]
-    for fact, backend in zip(facts, ("lava", "numba"), strict=True):
-        assert fact.pop("backend") == backend
-        fact.pop("wall_s", None)
-    assert facts[0] == facts[1]
-    return lava
-
-
-def test_digits_on_loihi() -> None:
+def test_digits_on_loihi(assert_equal_runs: EqualRuns) -> None:
     images = load_demo_images(20)
     run = assert_equal_runs(deploy_demo("loihi1-nahuku"), images.events, images.labels)
     assert run.accuracy >= 0.9
@@ -215,12 +190,12 @@ def test_digits_on_loihi() -> None:
 
 
 @pytest.mark.parametrize("chip", ["generic", "spinnaker2", "loihi2"])
-def test_digits_on_other_chips(chip: str) -> None:
+def test_digits_on_other_chips(chip: str, assert_equal_runs: EqualRuns) -> None:
     images = load_demo_images(6)
     assert_equal_runs(deploy_demo(chip), images.events, images.labels, continuous=chip == "loihi2")
 
 
-def test_braille_network_on_loihi() -> None:
+def test_braille_network_on_loihi(assert_equal_runs: EqualRuns) -> None:
     path = CASES / "03_rnn" / "braille_noDelay_bias_zero.nir"
     network = nmhw.load(path, profile="snntorch", dt_s=1e-4)
     x = np.load(CASES / "03_rnn" / "braille_input_letterA_256x12.npy")[None]
@@ -231,7 +206,7 @@ def test_braille_network_on_loihi() -> None:
 @pytest.mark.parametrize(
     ("chip", "profile"), [("loihi1-nahuku", "lava"), ("spinnaker2", "spinnaker2")]
 )
-def test_convolutional_network(chip: str, profile: str) -> None:
+def test_convolutional_network(chip: str, profile: str, assert_equal_runs: EqualRuns) -> None:
     network = nmhw.load(CASES / "02_cnn" / "cnn_sinabs.nir", profile=profile)
     rng = np.random.default_rng(7)
     x = (rng.random((1, 24, 2, 34, 34)) < 0.03).astype(np.int8)
@@ -256,7 +231,7 @@ def residual_network() -> nmhw.Network:
     return build.project("b", "b", 0.1 * weights(16, 16)).output("y", "out").done()
 
 
-def test_residual_network_with_delays_on_loihi() -> None:
+def test_residual_network_with_delays_on_loihi(assert_equal_runs: EqualRuns) -> None:
     network = replace(residual_network(), profile=preset("snntorch").with_(dt_s=1e-3))
     deployed = nmhw.deploy(network, "loihi1-nahuku")
     assert max(q.delay_steps for q in deployed.quantized.projections) > 1
