@@ -130,6 +130,14 @@ def learn_in_turn(
             "two or more groups of different labels are needed", got=str(chosen)[:80],
             limit=f"labels 0 to {samples.n_classes - 1}",
         )  # fmt: skip
+    for group in chosen:
+        only = _only(samples, group)
+        for part in ("train", "test"):
+            if not only.rows(part).size:  # type: ignore[arg-type]
+                raise UsageError(
+                    f"no {part} samples of the classes", got=str(group), where=samples.name,
+                    hint="more samples", rule="learn.empty-part",
+                )  # fmt: skip
     options = {"baselines": (), **options}
     accuracy = np.full((len(chosen), len(chosen)), np.nan)
     start: Start | None = options.pop("initial", None)

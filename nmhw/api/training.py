@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.api.learning_inputs import content_digest, encode_steps_of, encode_times_of, is_redrawn
-from nmhw.errors import ResultFileError
+from nmhw.errors import InputError, ResultFileError
 from nmhw.io.atomic import replacing
 from nmhw.values.dataset import LabeledData, Part
 from nmhw.values.learning import OPERATIONS, EpochRecord, OperationCounts
@@ -205,7 +205,10 @@ class Trainer:
     def test_accuracy(self) -> float:
         """Return the test accuracy of the weights as they are."""
         packed = self._judged("test")
-        assert packed is not None
+        if packed is None:
+            raise InputError(
+                "no sample is for test", where=self.data.name, rule="learn.empty-part"
+            )
         _, predictions, _ = self._predict(self._engine(), packed[0])
         return float(np.mean(predictions == packed[1]))
 

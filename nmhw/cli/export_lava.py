@@ -38,6 +38,7 @@ def command(**options: Any) -> None:
 
     Chips of the families loihi, generic and spinnaker2.
     """  # fmt: skip
+    import shlex
     from pathlib import Path
 
     from nmhw.api.lava_project import export_lava
@@ -58,7 +59,8 @@ def command(**options: Any) -> None:
         deploy_model(network, options), folder, data,
         layout=options["layout"], encode=options["encode"], n_steps=options["n_steps"],
     )  # fmt: skip
-    note(f"wrote {folder}; run it with: python {folder}/run.py", options["quiet"])
+    script = shlex.quote(str(folder / "run.py"))
+    note(f"wrote {folder}; run it with: python {script}", options["quiet"])
     if options["as_json"]:
         emit_json(facts)
     else:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import LavaError
-from nmhw.sim.lava.place import lava_python
+from nmhw.sim.lava.place import VARIABLE, lava_python
 from nmhw.sim.lava.worker.nmhw_lava.files import read, write
 from nmhw.sim.lava.worker.nmhw_lava.launch import SILENCE_S, Failure, run_child
 
@@ -32,6 +32,9 @@ _HINTS = {
     "killed": "more memory, or fewer samples at once",
     "deadline": "a longer deadline (NMHW_LAVA_DEADLINE_S), or fewer samples at once",
 }
+
+
+_MISSING = f"nmhw lava install --force, or {VARIABLE}=/path/to/bin/python that has lava-nc"
 
 
 def ask_lava(
@@ -98,7 +101,7 @@ def as_error(failure: Failure) -> LavaError:
         failure.what,
         got=None if is_told or not detail else detail.splitlines()[-1],
         where=failure.where or "the Lava process",
-        hint=_HINTS[failure.kind],
+        hint=_MISSING if "No module named" in failure.what else _HINTS[failure.kind],
         rule=f"lava.{failure.kind}",
         detail=detail,
     )

@@ -85,7 +85,7 @@ def install_lava(
     if (target / STAMP).is_file() and not is_forced:
         say(f"already there: {target}")
         return python_in(target)
-    if target.exists() and not (target / STAMP).is_file() and any(target.iterdir()):
+    if not _is_replaceable(target):
         raise UsageError(
             "the folder holds something else than a Lava environment",
             got=str(target),
@@ -110,6 +110,16 @@ def install_lava(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return python_in(target)
+
+
+def _is_replaceable(target: Path) -> bool:
+    """Whether nothing, an empty folder or an environment of ours is there."""
+    if (target / STAMP).is_file() or not target.exists():
+        return True
+    try:
+        return not any(target.iterdir())
+    except OSError:  # a file, or a folder that cannot be read
+        return False
 
 
 def choose_python(python: str | Path | None = None) -> tuple[str, tuple[int, int]]:

@@ -46,7 +46,7 @@ def lava_python() -> Path:
                 hint=f"unset {VARIABLE}, or the bin/python of an environment with lava-nc",
                 rule="lava.python",
             )
-        return Path(named)
+        return Path(named).absolute()  # a name without a folder would be looked up on the PATH
     folder = default_folder()
     if not (folder / STAMP).is_file():
         raise MissingExtraError(

@@ -29,6 +29,12 @@ _FILES = (
     "processes/source", "processes/stock", "processes/synapses",
 )  # fmt: skip
 
+#: What a project holds, and what running it leaves there.
+_REPLACED = {
+    "README.md", "requirements.txt", "run.py", "start.py", "network.json", "network.npz",
+    "nmhw_lava", "input.npz", "expected.npz", "spikes.npz", "__pycache__",
+}  # fmt: skip
+
 _README = """\
 # {name} on {chip}, as Lava processes
 
@@ -147,6 +153,15 @@ def check_project_folder(folder: Path) -> None:
         raise UsageError(
             "the output is no Lava project of nmhw",
             got=str(folder),
+            hint="a new folder",
+            rule="output.foreign-file",
+        )
+    others = sorted({path.name for path in folder.iterdir()} - _REPLACED)
+    if others:
+        raise UsageError(
+            "the project holds files that nmhw did not write: replacing it would remove them",
+            got=", ".join(others)[:200],
+            where=str(folder),
             hint="a new folder",
             rule="output.foreign-file",
         )

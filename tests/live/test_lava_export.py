@@ -77,6 +77,15 @@ def test_another_input_and_a_changed_expectation(
     done = run_alone(lava_environment, project, *words, cwd=tmp_path)
     assert done.returncode == 1
     assert "more than 1 events of one element and step" in done.stderr
+    (tmp_path / "text.npz").write_text("no arrays")
+    for words, text in (
+        (("--input", "text.npz"), "text.npz: no .npy or .npz file"),
+        (("--input", "x.npy", "-o", "none/s.npz"), "cannot write none/s.npz"),
+    ):
+        done = run_alone(lava_environment, project, *words, cwd=tmp_path)
+        assert done.returncode == 1
+        assert text in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_own_processes(lava_environment: Path, tmp_path: Path) -> None:

@@ -144,7 +144,10 @@ def demo(*options: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_7_ctrl_c_and_a_killed_parent(how: signal.Signals, mark: str) -> None:
+def test_7_ctrl_c_and_a_killed_parent(
+    how: signal.Signals, mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     process = demo()
     ended = time.monotonic() + 60
     while len(marked(mark)) < 10 and time.monotonic() < ended:
@@ -162,6 +165,9 @@ def test_7_ctrl_c_and_a_killed_parent(how: signal.Signals, mark: str) -> None:
     while segments(process.pid) and time.monotonic() < ended:
         time.sleep(0.05)
     assert not segments(process.pid)
+    while list(tmp_path.glob("nmhw-lava-*")) and time.monotonic() < ended:
+        time.sleep(0.05)
+    assert not list(tmp_path.glob("nmhw-lava-*"))
 
 
 def test_8_full_disk_in_the_child() -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,12 @@ HERE = Path(__file__).resolve().parent
 def read_events(path: Path, network: dict[str, Any]) -> tuple[dict[str, Any], int, int]:
     """Return (sample, step, index) by input name, the samples and the steps."""
     own = [port for port in network["inputs"] if not port["is_constant"]]
-    if path.suffix == ".npy":
-        counts = np.load(path, allow_pickle=False)
+    try:
+        file = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        sys.exit(f"{path}: no .npy or .npz file: {error}")
+    if isinstance(file, np.ndarray):
+        counts = file
         if len(own) != 1 or counts.ndim < 3:
             sys.exit("an .npy file is (samples, steps, ...) counts for a network with one input")
         flat = counts.reshape(*counts.shape[:2], -1)
@@ -34,7 +40,7 @@ def read_events(path: Path, network: dict[str, Any]) -> tuple[dict[str, Any], in
         times = flat[places].astype(np.int64)
         columns = tuple(np.repeat(column, times) for column in places)
         return {own[0]["name"]: columns}, counts.shape[0], counts.shape[1]
-    with np.load(path, allow_pickle=False) as file:
+    with file:
         events = {}
         for port in own:
             names = [f"{port['name']}/{column}" for column in ("sample", "step", "index")]
@@ -115,16 +121,21 @@ def main() -> int:
     path = own if options.input is None else options.input
     if not path.is_file():
         sys.exit(f"no input: {path}")
+    output = options.output
+    if output.suffix != ".npz":
+        output = output.with_name(f"{output.name}.npz")
+    if not os.access(output.parent, os.W_OK) or output.is_dir():
+        sys.exit(f"cannot write {output}")
     with np.load(HERE / "network.npz", allow_pickle=False) as file:
         arrays = dict(file)
     arrays |= input_arrays(network, *read_events(path, network))
     counts, found = run(network, arrays, options.deadline)
     spikes = spikes_of(network, found)
-    np.savez_compressed(options.output, **spikes)
+    np.savez_compressed(output, **spikes)
     for kind in ("n_events", "n_spikes", "n_updates", "n_synops"):
         for name, count in counts[kind].items():
             print(f"{kind:10} {name:24} {count:>12,}")
-    print(f"saved {options.output}")
+    print(f"saved {output}")
     expected = HERE / "expected.npz"
     if options.input is not None or not expected.is_file():
         return 0

@@ -227,6 +227,14 @@ def test_classes_in_turn_forget() -> None:
         learn_in_turn(SMALL, ((0, 1), (1, 2)))
 
 
+def test_classes_without_samples_are_refused_before_training() -> None:
+    few = SMALL.take(20, 0, 5)
+    without = sorted(set(range(10)) - set(few.labels[few.rows("test")].tolist()))
+    assert without
+    with pytest.raises(UsageError, match=r"no test samples of the classes.*learn\.empty-part"):
+        learn_in_turn(few, (tuple(set(range(10)) - set(without)), tuple(without)), "std-ed")
+
+
 def test_wrong_names_and_numbers_are_refused() -> None:
     for options, text in (
         ({"baselines": ("stbp",)}, "no such baseline"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -66,6 +67,9 @@ def _await_end_of_input() -> None:
         if name.startswith(prefix):
             with suppress(OSError):
                 os.unlink(f"/dev/shm/{name}")
+    folder = sys.argv[-1]  # the job's: nobody else is left to remove it
+    if os.path.isfile(os.path.join(folder, "job.json")):
+        shutil.rmtree(folder, ignore_errors=True)
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 

@@ -136,6 +136,8 @@ def _listen(
         raise Failure("killed", f"the Lava process was killed by {name}", detail=_tail(log))
     if status:
         raise Failure("start", f"the Lava process ended with status {status}", detail=_tail(log))
+    if not (log.parent / "answer.json").is_file():  # a program that is no Python
+        raise Failure("start", "the Lava process left no answer", detail=_tail(log))
 
 
 def _take(message: dict[str, Any], on_progress: Callable[[int, int], None] | None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,10 +13,13 @@ import numpy as np
 import pytest
 
 from nmhw.errors import LavaError, MissingExtraError, UsageError
-from nmhw.sim.lava.child import ask_lava
+from nmhw.sim.lava.child import WORKER, ask_lava
+from nmhw.sim.lava.install import install_lava
 from nmhw.sim.lava.place import STAMP, default_folder, lava_python
 from nmhw.sim.lava.worker.nmhw_lava import guard
 from nmhw.sim.lava.worker.nmhw_lava.files import read, write
+
+ROOT = Path(__file__).resolve().parents[4]
 
 HEAD = """
 import json, os, sys, time
@@ -146,6 +152,61 @@ def test_a_named_interpreter_has_to_exist(tmp_path: Path, monkeypatch: pytest.Mo
         lava_python()
     monkeypatch.setenv("NMHW_LAVA_PYTHON", sys.executable)
     assert lava_python() == Path(sys.executable)
+
+
+def test_a_named_interpreter_is_not_looked_up_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "python3"
+    own.write_text("#!/bin/sh\nexit 7\n")
+    own.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NMHW_LAVA_PYTHON", "python3")
+    assert lava_python() == own
+    with pytest.raises(LavaError, match="status 7"):
+        ask_lava("any", {}, {})
+
+
+def test_a_program_that_is_no_python_leaves_no_answer() -> None:
+    with pytest.raises(LavaError, match=r"left no answer.*nmhw lava status.*lava\.start"):
+        ask_lava("any", {}, {}, python=Path("/bin/true"))
+
+
+def test_a_missing_package_says_how_to_get_it(tmp_path: Path) -> None:
+    body = "report(error=\"ModuleNotFoundError: No module named 'lava'\", where='the job')"
+    with pytest.raises(LavaError, match="try: nmhw lava install --force, or NMHW_LAVA_PYTHON="):
+        ask(tmp_path, body + "\ntime.sleep(60)")
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"something else than a Lava environment.*lava\.folder"):
+        install_lava(tmp_path / "file")
+
+
+def test_a_killed_parent_leaves_no_job(tmp_path: Path) -> None:
+    """The child removes the job's folder when its parent was killed."""
+    script = tmp_path / "stand_in.py"
+    worker = str(WORKER)
+    script.write_text(
+        f"import sys, time; sys.path.insert(0, {worker!r})\n"
+        "from nmhw_lava.guard import watch_parent, report\n"
+        "watch_parent(); report({'done': 0, 'total': 1}); time.sleep(60)\n"
+    )
+    code = (
+        "import os; from pathlib import Path; from nmhw.sim.lava.child import ask_lava\n"
+        "ask_lava('any', {}, {}, python=Path(os.sys.executable), "
+        f"script=Path({str(script)!r}), on_progress=lambda *_: os.kill(os.getpid(), 9))"
+    )
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    environment = {**os.environ, "TMPDIR": str(jobs)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    ended = time.monotonic() + 10
+    while any(jobs.iterdir()) and time.monotonic() < ended:
+        time.sleep(0.05)
+    assert not list(jobs.iterdir())
 
 
 def test_job_files_are_whole_or_absent(tmp_path: Path) -> None:

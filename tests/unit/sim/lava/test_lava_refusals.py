@@ -123,6 +123,10 @@ def test_export_writes_a_whole_project_and_replaces_nothing_else(tmp_path: Path)
     x = (np.random.default_rng(0).random((2, 5, 64)) < 0.2).astype(np.int8)
     assert export_lava(deployed, out, x)["has_input"]  # replaces the earlier project
     assert {"input.npz", "expected.npz"} < {path.name for path in out.iterdir()}
+    (out / "plot.py").write_text("mine")
+    with pytest.raises(UsageError, match=r"did not write.*plot\.py.*output\.foreign-file"):
+        export_lava(deployed, out, x)
+    assert (out / "plot.py").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "out"]
     with pytest.raises(UsageError, match=r"lava\.family"):
         export_lava(deploy_demo("truenorth"), tmp_path / "no")
