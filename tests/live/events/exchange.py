@@ -68,6 +68,7 @@ def read_structured(path: str, library: str) -> Any:
 
 def read_nmhw(path: str) -> Any:
     """Return rows, or the rule by which the file is refused."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
     from nmhw.errors import NmhwError
     from nmhw.io.recordings.sources import open_recordings
 
