@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nmhw.api.arguments import check_network
+from nmhw.api.bias_stage import (
+    BiasStage,
+    check_stage,
+    first_layer,
+    largest_drives,
+    stage_notice,
+    with_drives,
+)
 from nmhw.api.deployment import Deployment
 from nmhw.api.inputs import check_seed
 from nmhw.api.reading import chip as load_chip_spec
 from nmhw.api.reading import give_meaning
 from nmhw.errors import UsageError
+from nmhw.io.input_events import KINDS, InputKind
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.mapping import Mapping as CoreMapping
@@ -31,6 +41,7 @@ def deploy(
     explicit: Mapping[str, Any] | None = None,
     seed: int = 0,
     mapping: CoreMapping | str | Path | None = None,
+    input_stage: str | None = None,
 ) -> Deployment:
     """Quantize and map a network to a chip.
 
@@ -49,6 +60,9 @@ def deploy(
         Root seed of the mapper and of encoders.
     mapping : Mapping or path, optional
         One made earlier (``Deployment.save``) instead of a new one; it is verified.
+    input_stage : "bias", optional
+        Inputs are constant frames of any values: the host computes the first layer's drive once
+        per sample and writes it as biases. ``nmhw.host_stage`` is the other input stage.
 
     Raises
     ------
@@ -63,14 +77,73 @@ def deploy(
 
     started = time.perf_counter()
     check_seed(seed)
-    ready, spec, samples = _prepare(network, chip, calibration)
-    quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
+    check_input_stage(input_stage)
+    kinds = ("spikes", "counts") if input_stage is None else KINDS
+    ready, spec, samples = _prepare(network, chip, calibration, kinds)
+    stage = None
+    if input_stage is None:
+        quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
+    else:
+        ready, quantized, rates, stage = quantize_with_stage(
+            ready, spec, samples, allow, explicit
+        )
     quantized_at = time.perf_counter()
     chosen = _given_mapping(mapping, quantized, spec)
     if chosen is None:
         chosen = find_mapping(quantized, spec, rates=rates, seed=seed)
     wall = {"quantize": quantized_at - started, "map": time.perf_counter() - quantized_at}
-    return Deployment(ready, spec, quantized, chosen, seed, samples, wall)
+    return Deployment(ready, spec, quantized, chosen, seed, samples, wall, stage)
+
+
+def check_input_stage(input_stage: str | None) -> None:
+    """Refuse unknown input stages of a deployment.
+
+    Raises
+    ------
+    UsageError
+        For anything but "bias" or None.
+    """
+    if input_stage not in (None, "bias"):
+        what = "no such input stage of a deployment"
+        raise UsageError(what, got=repr(input_stage), hint="bias, or nmhw.host_stage(network)")
+
+
+def quantize_with_stage(
+    network: Network,
+    chip: ChipSpec,
+    calibration: Mapping[str, SpikeEvents] | None,
+    allow: Sequence[str],
+    explicit: Mapping[str, Any] | None,
+) -> tuple[Network, QuantizedNetwork, Mapping[str, Any] | None, BiasStage]:
+    """Quantize a network whose first layer's drive the host writes as biases.
+
+    Returns
+    -------
+    network : Network
+        The whole one, with a notice of the stage.
+    quantized : QuantizedNetwork
+        Without synapses of the first layer, its scale made for the largest drive.
+    rates, stage
+    """
+    from nmhw.mappers.quantize.sample_biases import bias_registers
+
+    profile = network.profile
+    if profile is None:
+        raise UsageError("the network has no profile", hint="nmhw.load(path, profile=...)")
+    into = first_layer(network)
+    targets = dict.fromkeys(p.target for p in into)
+    registers = {name: bias_registers(network, chip, profile, name, allow) for name in targets}
+    rest = with_drives(network, into, largest_drives(network, into, calibration))
+    # a bias acts at once: no hop in front of the first layer
+    at_once = replace(chip, arithmetic=replace(chip.arithmetic, input_hop_steps=0))
+    quantized, rates = quantize_with_rates(rest, at_once, calibration, allow, explicit, network)
+    inputs = {port.name for port in network.inputs}
+    kept = tuple(q for q in quantized.projections if q.source not in inputs)
+    quantized = replace(quantized, projections=kept)
+    check_stage(quantized, chip, targets)
+    notice = stage_notice(network, into, calibration is not None)
+    told = replace(network, notices=(*network.notices, notice))
+    return told, quantized, rates, BiasStage(into, registers)
 
 
 def _given_mapping(
@@ -146,17 +219,21 @@ def quantize_with_rates(
     calibration: Mapping[str, SpikeEvents] | None,
     allow: Sequence[str],
     explicit: Mapping[str, Any] | None,
+    observed: Network | None = None,
 ) -> tuple[QuantizedNetwork, Mapping[str, Any] | None]:
     """Quantize; with calibration samples also return spikes per sample and neuron.
 
-    What a lowering adds fires in every step.
+    What a lowering adds fires in every step. ``observed`` is the network that calibration samples
+    run through where it is another.
     """
     from nmhw.api.runner import FloatRunner
     from nmhw.mappers.quantize import quantize_network
 
     if network.profile is None:
         raise UsageError("the network has no profile", hint="nmhw.load(path, profile=...)")
-    runner = FloatRunner(network.profile) if calibration is not None else None
+    runner = None
+    if calibration is not None:
+        runner = FloatRunner(network.profile, observed)
     quantized = quantize_network(
         network,
         chip,
@@ -186,7 +263,10 @@ def _read_chip(chip: ChipSpec | str | Path) -> ChipSpec:
 
 
 def _prepare(
-    network: Network, chip: ChipSpec | str | Path, calibration: Any
+    network: Network,
+    chip: ChipSpec | str | Path,
+    calibration: Any,
+    kinds: Sequence[InputKind] = ("spikes", "counts"),
 ) -> tuple[Network, ChipSpec, Mapping[str, SpikeEvents] | None]:
     """Return the network with a profile, the chip, and calibration samples by input name."""
     from nmhw.io.input_arrays import as_inputs
@@ -194,4 +274,5 @@ def _prepare(
     check_network(network)
     spec = _read_chip(chip)
     ready = network if network.profile is not None else give_meaning(network)
-    return ready, spec, None if calibration is None else as_inputs(ready, calibration)
+    samples = None if calibration is None else as_inputs(ready, calibration, kinds=kinds)
+    return ready, spec, samples

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nmhw
+from nmhw.api.bias_stage import BiasStage
 from nmhw.api.execute import RunOptions, execute
 from nmhw.api.judging import as_probes
 from nmhw.api.pieces import Progress
@@ -37,6 +38,7 @@ class Deployment:
     seed : int
     calibration : inputs used for quantization, by name, or None
     wall_s : host seconds of quantize and map
+    stage : what the host writes as biases per sample (``input_stage="bias"``), or None
     """
 
     network: Network
@@ -46,6 +48,7 @@ class Deployment:
     seed: int = 0
     calibration: Mapping[str, SpikeEvents] | None = None
     wall_s: Mapping[str, float] = field(default_factory=dict)
+    stage: BiasStage | None = None
     #: What the simulator builds from the network and its mapping, for the next run.
     kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 

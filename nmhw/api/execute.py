@@ -42,8 +42,15 @@ from nmhw.api.run_notices import (
     kept_notices,
     readout_notices,
 )
+from nmhw.api.stage_run import (
+    check_drives,
+    check_stage_options,
+    run_stage,
+    stage_operations,
+)
 from nmhw.api.timing import check_timing, summarize_timing, timing_notices
 from nmhw.errors import UnsupportedError
+from nmhw.io.input_events import KINDS
 from nmhw.report.summary import notice_dict, summarize_run
 from nmhw.values.metrics import Metric
 from nmhw.values.probe import Probe
@@ -110,7 +117,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     facts |= summarize_cycles(deployed.chip, deployed.quantized, result, options.costs)
     facts["event_recordings"] = summarize_recordings(x)
     facts["projections"] = projection_rows(deployed, result)
-    if host := host_rows(x):
+    if host := [*host_rows(x), *stage_operations(deployed, plan)]:
         facts |= operation_facts(host, facts["projections"])
     facts["spikes_per_neuron_sample"] = mean_rate(facts)
     facts |= judge(outcome, plan.goal, options.metric)
@@ -152,6 +159,8 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
     readout, sources = choose_readout(network, options.readout)
     probes = with_membranes(options.probes, readout, sources)
     check_timing(chip, options.timing, probes)
+    if deployed.stage is not None:
+        check_stage_options(options)
     on_chip = chip.arithmetic.membrane_readout or options.readout_on_host
     if readout.needs_membrane and not on_chip:
         raise UnsupportedError(
@@ -169,7 +178,7 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
         encode=options.encode,
         n_steps=options.n_steps,
         seed=deployed.seed,
-        kinds=chip.arithmetic.inputs,
+        kinds=chip.arithmetic.inputs if deployed.stage is None else KINDS,
         repeat=options.repeat,
     )
     goal = check_goal(network, prepared, options.metric, readout, sources)
@@ -184,7 +193,10 @@ def _judge_inputs(deployed: Deployment, prepared: PreparedInputs) -> int:
     reused = 0
     for first, end in PieceSizes(prepared, None, False).ranges():
         inputs = prepared.take(first, end)
-        check_event_counts(inputs, deployed.chip)
+        if deployed.stage is None:
+            check_event_counts(inputs, deployed.chip)
+        else:
+            check_drives(deployed.stage, deployed.quantized, inputs, first)
         reused += sum(digest in known for digest in sample_digests(inputs)) if known else 0
     return reused
 
@@ -226,6 +238,9 @@ def _run_backend(
     def work(inputs: Any, before: list[RunResult], progress: Progress | None) -> RunResult:
         counted = [part.counters.spikes_by_population for part in before if part.counters]
         seen = sum(sum(by_name.values()) for by_name in counted)
+        if deployed.stage is not None:
+            return run_stage(deployed, plan, options, inputs, max(0, options.keep_spikes - seen),
+                             progress)  # fmt: skip
         result = run_backend(
             options.backend,
             deployed.quantized,

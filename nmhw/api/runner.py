@@ -24,11 +24,14 @@ class FloatRunner:
 
     Attributes
     ----------
+    observed : Network or None
+        Run in place of the network that is asked for: the same one before its input was cut off.
     rates : mapping of input or population to (n,) spikes per sample, or None before the first call
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, observed: Network | None = None) -> None:
         self.profile = profile
+        self.observed = observed
         self.rates: Mapping[str, NDArray[np.float64]] | None = None
 
     def __call__(
@@ -41,6 +44,7 @@ class FloatRunner:
             raise UnsupportedError(
                 "this runner runs float networks", got=type(network).__name__, rule="run.float"
             )
+        network = self.observed or network
         probes = [Probe(p.name, "v") for p in network.populations]
         probes += [Probe(p.name, "u") for p in network.populations if p.model.has_current]
         first = next(iter(inputs.values()))

@@ -17,6 +17,7 @@ from nmhw.cli.event_options import read_data
 from nmhw.cli.options import parse_dt, parse_settings
 from nmhw.cli.output import emit_json, emit_text, note, progress_bar
 from nmhw.errors import UsageError
+from nmhw.io.input_events import KINDS
 from nmhw.values.network import Network
 
 Options = Mapping[str, Any]
@@ -67,6 +68,7 @@ def deploy_model(network: Network, options: Options, stage: HostStage | None = N
         allow=options["allow"],
         seed=options["seed"],
         mapping=mapping,
+        input_stage=stage_of_chip(options),
     )
 
 
@@ -87,7 +89,14 @@ def load_calibration(network: Network, options: Options, stage: HostStage | None
         n_steps=None if hasattr(data, "recordings") else options.get("n_steps"),
         seed=options["seed"],
         repeat=options.get("repeat"),
+        kinds=("spikes", "counts") if stage_of_chip(options) is None else KINDS,
     ).events
+
+
+def stage_of_chip(options: Options) -> str | None:
+    """Return the input stage that is part of the deployment."""
+    stage = options.get("input_stage")
+    return None if stage == "host" else stage
 
 
 def stage_spikes(stage: HostStage, path: str, options: Options) -> Any:

@@ -64,8 +64,9 @@ _CHIP_PASSED_ON = (
     "--backend", default="numba", metavar="B", help="numba, reference or lava.  [default: numba]"
 )
 @click.option(
-    "--input-stage", "input_stage", type=click.Choice(["host"]),
-    help="host: the first layer runs in float off the chip; --repeat T holds a frame for T steps.",
+    "--input-stage", "input_stage", type=click.Choice(["host", "bias"]),
+    help="Analog frames. host: the first layer runs in float off the chip. bias: the host "
+    "multiplies, the chip integrates the drive. --repeat T holds a frame for T steps.",
 )  # fmt: skip
 @click.option(
     "--timing", default="steps", metavar="T",
@@ -115,13 +116,20 @@ def command(**options: Any) -> None:
         _run_float(network, data, labels, passed_on, options)
         return
     stage = None
-    if options["input_stage"] is not None:
+    _check_stage(options)
+    if options["input_stage"] == "host":
         stage, network, data, labels = _on_host(network, data, labels, options)
         passed_on |= {"n_steps": None, "repeat": None, "layout": "auto"}
     deployed = deploy_model(network, options, stage)
     passed_on |= {key: options[key] for key in _CHIP_PASSED_ON}
     passed_on["checkpoint"] = options["output"]
     finish(run_with_progress(deployed, data, labels, options, started, **passed_on), options)
+
+
+def _check_stage(options: dict[str, Any]) -> None:
+    if options["input_stage"] is not None and options["encode"] is not None:
+        what = "either an encoder or an input stage makes the spikes"
+        raise UsageError(what, got=f"--encode {options['encode']}", hint="leave one out")
 
 
 def _on_host(network: Any, data: Any, labels: Any, options: dict[str, Any]) -> tuple[Any, ...]:
@@ -131,9 +139,6 @@ def _on_host(network: Any, data: Any, labels: Any, options: dict[str, Any]) -> t
     from nmhw.cli.prepare import stage_spikes
     from nmhw.io.input_arrays import labels_of
 
-    if options["encode"] is not None:
-        what = "either an encoder or an input stage makes the spikes"
-        raise UsageError(what, got=f"--encode {options['encode']}", hint="leave one out")
     stage = host_stage(network)
     spikes = stage_spikes(stage, options["input_path"], options)
     # what the host did to the input stands in the report of the rest

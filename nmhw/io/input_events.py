@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 KINDS: tuple[InputKind, ...] = ("spikes", "counts", "graded", "current")
 _ONE_SPIKE = "at most one spike per neuron and step (event files: --bin binary)"
-_ENCODE = "--encode rate|latency|delta|accumulate, or --input-stage host"
+_ENCODE = "--encode rate|latency|delta|accumulate, or --input-stage host|bias"
 
 
 def input_kind(events: SpikeEvents) -> InputKind:

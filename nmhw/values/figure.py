@@ -14,7 +14,8 @@ Basis = Literal["silicon", "simulated", "fitted", "vendor", "code", "board", "im
 #: state, input or bias, ``neuron.spike`` for those that fire; ``axon.in`` / ``axon.out`` once per
 #: packet received / sent (a packet = one spike of one source to one destination core);
 #: ``hop.x`` / ``hop.y`` per router-to-router step, ``hop.local`` per packet that stays in its tile;
-#: ``weight.update`` per synapse that an on-chip learning rule rewrites.
+#: ``weight.update`` per synapse that an on-chip learning rule rewrites; ``host.bias`` per bias that
+#: the host writes between samples.
 EVENT_KINDS = (
     "synop.dense",
     "synop.sparse",
@@ -34,6 +35,7 @@ EVENT_KINDS = (
     "reset",
     "load",
     "host.io",
+    "host.bias",
 )
 
 
