@@ -119,7 +119,7 @@ def _input_raster(network: Network, graph: Graph, found: Found) -> NDArray[Any] 
                 return _whole_raster(ports[0], len(entries), shape)
             if any(t.numel() != len(t) * math.prod(shape) for t in ports):
                 return None
-            return torch.stack([t.reshape(-1, *shape) for t in ports], 1).numpy()
+            return torch.stack([t.reshape(-1, *shape) for t in ports], 1).double().numpy()
         if layout == "squeeze":
             steps = int(getattr(site.module, "num_timesteps", -1))
             batch = int(getattr(site.module, "batch_size", -1))
@@ -131,7 +131,7 @@ def _input_raster(network: Network, graph: Graph, found: Found) -> NDArray[Any] 
         if port.numel() != math.prod(extent) * math.prod(shape):
             return None
         full = port.reshape(*extent, *shape)
-        return (full.transpose(0, 1) if layout == "TN" else full).numpy()
+        return (full.transpose(0, 1) if layout == "TN" else full).double().numpy()
     return None
 
 
@@ -142,7 +142,7 @@ def _whole_raster(port: torch.Tensor, n_steps: int, shape: Shape) -> NDArray[Any
     full = port.reshape(*port.shape[:2], *shape)
     if port.shape[0] == n_steps:
         full = full.transpose(0, 1)
-    return full.numpy() if full.shape[1] == n_steps else None
+    return full.double().numpy() if full.shape[1] == n_steps else None
 
 
 def _raster_of(
@@ -151,7 +151,7 @@ def _raster_of(
     """Return the spikes a site made, (samples, steps, ...)."""
     made = [graph.trace.values[graph.trace.calls[k].outputs[0]] for k in site.calls]
     if layout == "step":
-        return torch.stack(made, 1).numpy()
+        return torch.stack(made, 1).double().numpy()
     if layout == "squeeze":
-        return made[0].reshape(*extent, *shape).numpy()
-    return (made[0].transpose(0, 1) if layout == "TN" else made[0]).numpy()
+        return made[0].reshape(*extent, *shape).double().numpy()
+    return (made[0].transpose(0, 1) if layout == "TN" else made[0]).double().numpy()

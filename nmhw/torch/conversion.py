@@ -15,6 +15,7 @@ from nmhw.api.reading import give_meaning
 from nmhw.errors import ProfileError, TorchError, UsageError
 from nmhw.torch.agreement import check_agreement
 from nmhw.torch.assemble import assemble
+from nmhw.torch.faithful import precision_notices, refuse_chance, refuse_numbers
 from nmhw.torch.framework_neurons import FoundNeurons
 from nmhw.torch.graph import Graph
 from nmhw.torch.layers import is_layer
@@ -58,7 +59,8 @@ def from_torch(
     dt_s : float, optional
         Step in seconds, for neurons that count in steps; default 1 ms, noted.
     check : bool
-        Compare the float run with the module's own spikes on the sample.
+        Compare the float run with the module's own spikes on the sample, and refuse random numbers
+        and Python that branches on the data.
     name : str, optional
         Default the module's class.
 
@@ -72,15 +74,20 @@ def from_torch(
     ------
     TorchError
         For layers and functions that have no place in a network, by path.
+    InputError
+        For a sample that the module does not take, or parameters that are not finite.
     ProfileError
         For layers that disagree on the meaning of a step.
     """
     if not isinstance(module, nn.Module) or not isinstance(sample, torch.Tensor):
         got = f"{type(module).__name__}, {type(sample).__name__}"
         raise UsageError("this takes a torch.nn.Module and a tensor", got=got)
+    refuse_numbers(module, sample)
     evaluated = copy_at_rest(module).eval()
     try:
         trace = trace_module(evaluated, sample, lambda m: is_neuron(m) or is_layer(m))
+        if check:
+            refuse_chance(trace)
         graph = Graph(trace)
         step_s, notices = _step(graph, dt_s)
         found = {
@@ -96,7 +103,8 @@ def from_torch(
         raise _with_skeleton(error, module) from error
     if profile is not None:
         meaning = give_meaning(network, profile, dt_s=step_s).profile or meaning
-    network = replace(network, notices=(*network.notices, *notices, *more))
+    notices = [*notices, *precision_notices(trace), *more]
+    network = replace(network, notices=(*network.notices, *notices))
     network = give_meaning(network, meaning, dt_s=meaning.dt_s)
     if not check:
         return network

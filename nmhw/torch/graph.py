@@ -21,6 +21,11 @@ from nmhw.torch.recognize import is_neuron
 from nmhw.torch.tracing import MAKERS, Call, Trace
 
 INPUT = "input"
+#: Behind a linear layer these make spikes: neurons that the user wrote.
+_COMPARISONS = frozenset(
+    {"ge", "gt", "le", "lt", "__ge__", "__gt__", "__le__", "__lt__", "greater", "greater_equal",
+     "less", "less_equal", "heaviside", "sign", "round", "floor", "ceil", "apply"}
+)  # fmt: skip
 _JOINS = ("stack", "cat", "concat", "concatenate")
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +76,7 @@ class Graph:
         """Return the sites behind a result, seen through any function of them."""
         names: list[str] = []
         waiting, seen = [value], set()
+        compared: str | None = None
         while waiting:
             now = waiting.pop()
             index = self.trace.maker.get(now)
@@ -83,7 +89,17 @@ class Graph:
             elif call.module is not None and not isinstance(call.module, nn.Dropout | nn.Identity):
                 names.append(self._linear(call, now))
             else:
+                compared = call.name if call.function in _COMPARISONS else compared
                 waiting += call.inputs
+        linear = next((n for n in names if self.sites[n].module is None), None)
+        if compared is not None and linear is not None:
+            raise TorchError(
+                "behind the last linear layer a function makes spikes: neurons of one's own are "
+                "not read", got=compared, where=linear,
+                hint="neurons of nmhw.torch in their place (LIF, IF, CubaLIF); or nmhw.record and "
+                "nmhw.cost, which take any neurons",
+                rule="torch.own-neurons",
+            )  # fmt: skip
         return names
 
     def _new(self, key: Any, name: str, module: nn.Module | None, calls: list[int]) -> Site:

@@ -22,6 +22,13 @@ MAKERS = frozenset(
      "new_full", "new_empty"}
 )  # fmt: skip
 
+_DRAWS = frozenset(
+    {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal",
+     "normal_", "uniform_", "bernoulli", "bernoulli_", "poisson", "multinomial", "exponential_"}
+)  # fmt: skip
+_DROPOUTS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"})
+_READS = frozenset({"__bool__", "__int__", "__float__", "__index__", "item", "tolist"})
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -56,7 +63,8 @@ class Call:
 class Trace:
     """All calls in order, all tensors, and who made them (index of a call; absent = given).
 
-    ``driven`` are the tensors that depend on the input, ``root``.
+    ``driven`` are the tensors that depend on the input, ``root``; ``drawn`` the calls between
+    layers that make random numbers, ``reads`` those that hand numbers of tensors to Python.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -65,6 +73,8 @@ class Trace:
     root: int = 0
     results: tuple[int, ...] = ()
     driven: frozenset[int] = frozenset()
+    drawn: list[str] = field(default_factory=list)
+    reads: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
 
     def calls_of(self, module: nn.Module) -> list[int]:
         """Return the indices of a layer's calls."""
@@ -97,10 +107,14 @@ class Recorder(TorchFunctionMode):
         if self._open is None:
             made = tensors_in(out)
             given = tensors_in((args, keywords))
+            path = self._names[self._inside[-1]] if self._inside else ""
+            function = getattr(func, "__name__", str(func))
+            name = f"{path}: {function}" if path else function
+            if function in _READS:
+                self.trace.reads.append((name, self._numbers(given)))
+            if function in _DRAWS or (function in _DROPOUTS and _is_training(args, keywords)):
+                self.trace.drawn.append(name)
             if made and given:
-                path = self._names[self._inside[-1]] if self._inside else ""
-                function = getattr(func, "__name__", str(func))
-                name = f"{path}: {function}" if path else function
                 call = Call(name, None, function, args, keywords, self._numbers(given), (), func)
                 self._note(call, made)
         return out
@@ -176,6 +190,13 @@ def trace_module(
     recorder.trace.results = tuple(recorder.number(t) for t in tensors_in(out))
     recorder.trace.driven = _driven_values(recorder.trace)
     return recorder.trace
+
+
+def _is_training(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+    """Whether a functional dropout drops anything; its own default is to do so."""
+    chance = keywords.get("p", arguments[1] if len(arguments) > 1 else 0.5)
+    training = keywords.get("training", arguments[2] if len(arguments) > 2 else True)
+    return bool(training) and chance > 0
 
 
 def _driven_values(trace: Trace) -> frozenset[int]:
