@@ -97,7 +97,7 @@ class Gate(nn.Module):
             "matmul": lambda: now @ now.transpose(-1, -2) @ x,
             "time": lambda: torch.cat([torch.zeros_like(now[:, :1]), now[:, :-1]], 1),
             "numpy": lambda: torch.from_numpy(now.detach().numpy() + 1.0),
-            "per sample": lambda: now + torch.rand(2, 5, 4, generator=torch.Generator()),
+            "per sample": lambda: now + torch.arange(40.0).reshape(2, 5, 4),
         }[self.function]()
         return self.act(made)
 
