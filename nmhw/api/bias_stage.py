@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.api.host_operations import count_macs, count_projection
-from nmhw.errors import InputError, UnsupportedError
+from nmhw.errors import InputError, UnsupportedError, UsageError
 from nmhw.values.chip import ChipSpec
 from nmhw.values.events import SpikeEvents
 from nmhw.values.linear import Delay, Sparse, compose_csr
@@ -126,6 +126,23 @@ def first_layer(network: Network) -> tuple[Projection, ...]:
             what = "the input arrives later, and a bias acts at once"
             _refuse(what, p.target, f"{max(delays[p.name], 1)} steps ({profile.name})")
     return into
+
+
+def check_explicit(into: tuple[Projection, ...], explicit: Mapping[str, Any]) -> None:
+    """Refuse given integers of the layer that the host computes in float.
+
+    Raises
+    ------
+    UsageError
+        Naming them.
+    """
+    clash = [p.name for p in into if p.name in explicit]
+    clash += [name for name in dict.fromkeys(p.target for p in into) if name in explicit]
+    if clash:
+        raise UsageError(
+            "input stage bias: the first layer takes no given integers", got=", ".join(clash),
+            hint="leave them out", rule="input-stage.bias",
+        )  # fmt: skip
 
 
 def with_drives(

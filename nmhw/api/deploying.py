@@ -13,6 +13,7 @@ import numpy as np
 from nmhw.api.arguments import check_network
 from nmhw.api.bias_stage import (
     BiasStage,
+    check_explicit,
     check_stage,
     first_layer,
     largest_drives,
@@ -131,6 +132,7 @@ def quantize_with_stage(
     if profile is None:
         raise UsageError("the network has no profile", hint="nmhw.load(path, profile=...)")
     into = first_layer(network)
+    check_explicit(into, explicit or {})
     targets = dict.fromkeys(p.target for p in into)
     registers = {name: bias_registers(network, chip, profile, name, allow) for name in targets}
     rest = with_drives(network, into, largest_drives(network, into, calibration))

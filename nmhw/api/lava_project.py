@@ -9,6 +9,7 @@ import numpy as np
 
 from nmhw.api.compartments import spread_inputs
 from nmhw.api.inputs import prepare_inputs
+from nmhw.errors import UsageError
 from nmhw.sim.lava.project import check_project_folder, write_project
 from nmhw.values.events import SpikeEvents
 
@@ -47,6 +48,11 @@ def export_lava(
     from nmhw.sim.event_input import constant_events, fit_steps
     from nmhw.sim.lava.describe import refuse_network
 
+    if deployed.stage is not None:
+        raise UsageError(
+            "a project keeps one set of biases, and input stage bias writes one per sample",
+            hint="deploy the network without an input stage", rule="input-stage.bias",
+        )  # fmt: skip
     quantized, folder = deployed.quantized, Path(output)
     refuse_network(quantized)
     check_project_folder(folder)

@@ -220,3 +220,38 @@ def test_a_convolution_two_inputs_and_counts_are_one_drive(tmp_path: Any) -> Non
     again = nmhw.load_result(tmp_path / "saved")
     assert int(again.result.counters.totals["host.bias"].sum()) == 3 * 32
     assert again.to_json()["layer_operations"] == facts["layer_operations"]
+
+
+@pytest.mark.parametrize("name", ["in>a", "a"])
+def test_given_integers_of_the_first_layer_are_refused(name: str) -> None:
+    given = {name: {"exponent": 0} if ">" in name else {"threshold": 640}}
+    with pytest.raises(nmhw.NmhwError, match="takes no given integers"):
+        deployed(explicit=given)
+
+
+def test_a_lava_project_cannot_hold_biases_per_sample(tmp_path: Any) -> None:
+    from nmhw.api.lava_project import export_lava
+
+    with pytest.raises(nmhw.NmhwError, match="one set of biases"):
+        export_lava(deployed(), tmp_path / "project")
+    assert not (tmp_path / "project").exists()
+
+
+def test_a_saved_mapping_and_pieces_that_survive_give_the_same_spikes(tmp_path: Any) -> None:
+    ready = deployed()
+    whole = ready.run(FRAMES, repeat=N_STEPS)
+    again = deployed(mapping=ready.save(tmp_path / "mapping.h5"))
+    pieces = again.run(FRAMES, repeat=N_STEPS, chunk=2, checkpoint=tmp_path / "run")
+    assert pieces.to_json()["spikes"] == whole.to_json()["spikes"]
+    assert pieces.to_json()["host_operations"] == whole.to_json()["host_operations"]
+    for kind, counts in whole.result.counters.totals.items():
+        np.testing.assert_array_equal(counts, pieces.result.counters.totals[kind])
+
+
+def test_nan_and_frames_without_a_sample_are_refused() -> None:
+    with pytest.raises(nmhw.NmhwError, match="not finite"):
+        deployed().run(FRAMES * np.nan, repeat=3)
+    with pytest.raises(nmhw.NmhwError, match="no sample"):
+        deployed().run(FRAMES[:0], repeat=3)
+    silent = deployed().run(0 * FRAMES, repeat=3)  # the bias alone
+    assert silent.result.n_samples == 5
