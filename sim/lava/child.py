@@ -96,12 +96,13 @@ def ask_lava(
 def as_error(failure: Failure) -> LavaError:
     """Return a failure of the child as an error for the user."""
     detail = failure.detail.strip()
+    is_missing = "No module named" in failure.what + (detail.splitlines() or [""])[-1]
     is_told = failure.kind in ("exception", "killed")
     return LavaError(
         failure.what,
         got=None if is_told or not detail else detail.splitlines()[-1],
         where=failure.where or "the Lava process",
-        hint=_MISSING if "No module named" in failure.what else _HINTS[failure.kind],
+        hint=_MISSING if is_missing else _HINTS[failure.kind],
         rule=f"lava.{failure.kind}",
         detail=detail,
     )

@@ -24,6 +24,9 @@ SILENCE_S = 120.0
 #: Where POSIX shared memory is seen as files (Linux).
 SEGMENTS = "/dev/shm"
 
+#: A socket's name has at most 107 bytes; multiprocessing appends 34 to the folder's.
+MAX_SOCKET_FOLDER = 64
+
 POLL_S = 0.1
 LOG_BYTES = 3000
 
@@ -80,6 +83,8 @@ def run_child(
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
+    if len(str(folder)) <= MAX_SOCKET_FOLDER:  # multiprocessing's own files go with the job's
+        settings["TMPDIR"] = str(folder)
     log = folder / "log.txt"
     process = None
     try:

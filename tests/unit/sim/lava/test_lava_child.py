@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -176,6 +177,24 @@ def test_a_missing_package_says_how_to_get_it(tmp_path: Path) -> None:
     body = "report(error=\"ModuleNotFoundError: No module named 'lava'\", where='the job')"
     with pytest.raises(LavaError, match="try: nmhw lava install --force, or NMHW_LAVA_PYTHON="):
         ask(tmp_path, body + "\ntime.sleep(60)")
+    with pytest.raises(LavaError, match=r"try: nmhw lava install --force.*lava\.start"):
+        ask(tmp_path, "import no_such_package")
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_temporary_files_of_the_child_go_with_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
+) -> None:
+    """Unless the names of multiprocessing's sockets would become too long."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as short:
+        folder = Path(short, "x" * 60) if is_long else Path(short)
+        folder.mkdir(exist_ok=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        monkeypatch.setenv("TMPDIR", str(folder))
+        body = "open(folder + '/job.json', 'w').write(json.dumps({'t': os.environ['TMPDIR']}))"
+        told = Path(ask(tmp_path, body + ANSWER)[0]["t"])
+        assert told == folder if is_long else told.parent == folder
+        assert not any(p.name.startswith("nmhw-") for p in folder.iterdir())
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
