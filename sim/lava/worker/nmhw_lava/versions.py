@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 from nmhw_lava.shim import import_lava
 
-_PROCESSES = tuple(
-    f"nmhw_lava.processes.{name}"
-    for name in ("cell", "lif", "source", "stock", "synapses", "learning_head", "mpd_ed", "std_ed")
-)
+_PROCESSES = ("cell", "lif", "source", "stock", "synapses", "learning_head", "mpd_ed", "std_ed")
 
 
 def work(
@@ -22,7 +19,8 @@ def work(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Import everything that runs need and return the versions."""
     import_lava()
-    for name in ("lava.magma.compiler.compiler", *_PROCESSES):
-        importlib.import_module(name)
+    importlib.import_module("lava.magma.compiler.compiler")
+    for name in _PROCESSES:
+        importlib.import_module(f"nmhw_lava.processes.{name}")
     packages = {name: version(name) for name in ("lava-nc", "numpy", "scipy", "networkx")}
     return {"python": platform.python_version(), **packages}, {}
