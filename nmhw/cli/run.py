@@ -65,8 +65,7 @@ _CHIP_PASSED_ON = (
 )
 @click.option(
     "--input-stage", "input_stage", type=click.Choice(["host", "bias"]),
-    help="Analog frames. host: the first layer runs in float off the chip. bias: the host "
-    "multiplies, the chip integrates the drive. --repeat T holds a frame for T steps.",
+    help="Analog input: host = first layer off the chip; bias = its drive as biases (--repeat T).",
 )  # fmt: skip
 @click.option(
     "--timing", default="steps", metavar="T",
