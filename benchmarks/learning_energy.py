@@ -96,9 +96,7 @@ def settings_of(training: Training, form: Found, lr: float) -> Any:
     )  # fmt: skip
 
 
-def choose_rate(
-    training: Training, form: Found, folder: Path, limits: Any, is_wide: bool
-) -> Found:
+def choose_rate(training: Training, form: Found, folder: Path, limits: Any, is_wide: bool) -> Found:
     """Return the rate that is best on the validation part, and what each one reached there.
 
     Test images are looked at by no choice. Of equal rates the smaller one is taken.

@@ -87,9 +87,13 @@ def static_table(study: Found, times: Found) -> Iterator[str]:
                 shown = "/".join(f"{v:.0f}" if v >= 9.95 else f"{v:.1f}" for v in ratios)
                 cells += f"{shown:>14s}"
             yield f"{rule:7s}{code:8s}{baseline:16s}{cells}"
-    yield "static energy per training sample, microjoules (chip): " + ", ".join(
-        f"T={t} {1e6 * static_per_sample(times, 'mpd-ed', t):.2g}" for t in study["steps"]
-    ) + f"; STD-ED {WINDOWS} times that"
+    yield (
+        "static energy per training sample, microjoules (chip): "
+        + ", ".join(
+            f"T={t} {1e6 * static_per_sample(times, 'mpd-ed', t):.2g}" for t in study["steps"]
+        )
+        + f"; STD-ED {WINDOWS} times that"
+    )
 
 
 def _dynamic(study: Found, rule: str, code: str, n_steps: int, kind: str) -> float:

@@ -21,6 +21,7 @@ from nmhw.sim.spare import borrow_workspace, return_workspace
 from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace
 from nmhw.values.arithmetic import CellState
 from nmhw.values.events import SpikeEvents
+from nmhw.values.interruption import stop_if_interrupted
 from nmhw.values.probe import Probe
 from nmhw.values.result import ProbeData
 
@@ -161,6 +162,7 @@ def _run_rows(
     control[f.C_KEEP] = 1
     chunk = FIRST_CHUNK
     while control[f.C_ROW] < n_rows:
+        stop_if_interrupted()
         first = int(control[f.C_ROW])
         control[f.C_STOP] = min(n_rows, first + chunk)
         started = time.perf_counter()

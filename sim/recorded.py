@@ -63,9 +63,7 @@ def count_recorded(
               if port.name not in quantized.constant_inputs}  # fmt: skip
     inputs = {name: fit_steps(events, total) for name, events in inputs.items()}
     inputs |= constant_events(quantized, n_samples, total)
-    made = {
-        p.name: _placed(p, spikes, n_samples, n_steps, total) for p in quantized.populations
-    }
+    made = {p.name: _placed(p, spikes, n_samples, n_steps, total) for p in quantized.populations}
     fan_out = build_fan_out(quantized, mapping)
     counter = None
     if StepCounter.fits(fan_out, n_samples * total):

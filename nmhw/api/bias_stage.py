@@ -205,9 +205,7 @@ def largest_drives(
     if calibration is not None:
         frames = {p.source: held_frames(calibration[p.source], p.source) for p in into}
         drives = {name: drive_of(into, name, frames) for name in targets}
-        return {
-            name: d[np.abs(d).argmax(0), np.arange(d.shape[1])] for name, d in drives.items()
-        }
+        return {name: d[np.abs(d).argmax(0), np.arange(d.shape[1])] for name, d in drives.items()}
     sizes = network.sizes()
     found = {}
     for name in targets:

@@ -103,9 +103,7 @@ def cost(
     notices = [notice_dict(n) for n in (given, *trace.notices)]
     facts["notices"] = [*notices, *deployed.summary()["notices"], *of_run]
     wall = {**deployed.wall_s, "run": time.perf_counter() - started}
-    return Run(
-        result, spec, facts, costs=costs, pace=pace, wall_s=wall, mapping=deployed.mapping
-    )
+    return Run(result, spec, facts, costs=costs, pace=pace, wall_s=wall, mapping=deployed.mapping)
 
 
 def _record_facts(trace: Trace, facts: dict[str, Any]) -> dict[str, Any]:

@@ -85,9 +85,7 @@ def deploy(
     if input_stage is None:
         quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
     else:
-        ready, quantized, rates, stage = quantize_with_stage(
-            ready, spec, samples, allow, explicit
-        )
+        ready, quantized, rates, stage = quantize_with_stage(ready, spec, samples, allow, explicit)
     quantized_at = time.perf_counter()
     chosen = _given_mapping(mapping, quantized, spec)
     if chosen is None:

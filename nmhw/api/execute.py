@@ -127,9 +127,7 @@ def execute(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> R
     notices += kept_notices(deployed, result)
     notices += (skipped := float_notices(deployed, result, options))
     if options.compare_float and deployed.network.profile is not None and not skipped:
-        found, lost = compare_with_float(
-            deployed, plan, outcome, result, options, checkpoint
-        )
+        found, lost = compare_with_float(deployed, plan, outcome, result, options, checkpoint)
         facts |= found
         notices += lost
     of_run = summarize_run(result, deployed.quantized)["notices"]
@@ -201,9 +199,7 @@ def _judge_inputs(deployed: Deployment, prepared: PreparedInputs) -> int:
     return reused
 
 
-def _open_checkpoint(
-    deployed: Deployment, plan: Plan, options: RunOptions
-) -> Checkpoint | None:
+def _open_checkpoint(deployed: Deployment, plan: Plan, options: RunOptions) -> Checkpoint | None:
     """Return where finished pieces are kept, None where they are not."""
     if options.checkpoint is None or options.continuous:
         return None

@@ -147,4 +147,3 @@ def _refuse(what: str, where: str, got: str) -> None:
         what, got=got, where=where, rule="input-stage.host",
         hint="a network whose inputs feed one layer of spiking neurons, without loops to it",
     )  # fmt: skip
-

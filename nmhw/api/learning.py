@@ -163,7 +163,10 @@ class _Runner:
         self.traffic: dict[str, Any] | None = None
 
     def train(
-        self, name: str, settings: LearningSettings, accountings: tuple[str, ...],
+        self,
+        name: str,
+        settings: LearningSettings,
+        accountings: tuple[str, ...],
         backend: str = "numba",
     ) -> list[tuple[TrainedSeed, dict[str, TrainedSeed]]]:
         """Return one training per seed, with its recounted forms."""
@@ -200,7 +203,10 @@ class _Runner:
         return self.place is not None and (not self.place.is_native or name in BASELINE_FORMS)
 
     def priced(
-        self, name: str, settings: LearningSettings, trained: Sequence[TrainedSeed],
+        self,
+        name: str,
+        settings: LearningSettings,
+        trained: Sequence[TrainedSeed],
         notes: tuple[str, ...] = (),
     ) -> CountedTraining:
         """Return the counted training with its error packets routed."""

@@ -177,7 +177,10 @@ class LearningExperiment:
 
 
 def counted(
-    name: str, trained: Sequence[TrainedSeed], bit_hops: float = 0.0, notes: tuple[str, ...] = (),
+    name: str,
+    trained: Sequence[TrainedSeed],
+    bit_hops: float = 0.0,
+    notes: tuple[str, ...] = (),
     is_hypothetical: bool = False,
 ) -> CountedTraining:
     """Return the records of several seeds as one counted training."""

@@ -14,6 +14,7 @@ from nmhw.api.arguments import check_whole
 from nmhw.api.checkpoint import Checkpoint, Part, check_same_inputs
 from nmhw.api.inputs import PreparedInputs
 from nmhw.errors import UsageError
+from nmhw.values.interruption import stop_if_interrupted
 from nmhw.values.provenance import fingerprint
 
 #: Bytes of values that are read at once where not all of them are in memory.
@@ -63,9 +64,7 @@ class PieceSizes:
         return min(most, self._next) if self.is_kept else most
 
 
-def check_pieces(
-    chunk: int | None, checkpoint: Any, resume: bool, continuous: bool
-) -> None:
+def check_pieces(chunk: int | None, checkpoint: Any, resume: bool, continuous: bool) -> None:
     """Refuse settings of pieces that make no sense.
 
     Raises
@@ -120,6 +119,7 @@ def run_pieces(
             found.append(content)
             if checkpoint is not None:
                 checkpoint.add(kind, Part(start, end, fingerprint(inputs), content))
+            stop_if_interrupted()
     except KeyboardInterrupt:
         if checkpoint is not None:
             checkpoint.interrupt()

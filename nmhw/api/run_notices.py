@@ -32,9 +32,7 @@ def readout_notices(deployed: Deployment, plan: Plan, options: RunOptions) -> li
     return [Notice("readout.on-host", ", ".join(plan.sources), text, "assumption")]
 
 
-def float_notices(
-    deployed: Deployment, result: RunResult, options: RunOptions
-) -> list[Notice]:
+def float_notices(deployed: Deployment, result: RunResult, options: RunOptions) -> list[Notice]:
     """Say that a float run, which takes every step, is not made for so many time stamps."""
     too_many = options.timing == "events" and result.n_steps > MOST_STEPS
     if not too_many or not options.compare_float:

@@ -206,9 +206,7 @@ class Trainer:
         """Return the test accuracy of the weights as they are."""
         packed = self._judged("test")
         if packed is None:
-            raise InputError(
-                "no sample is for test", where=self.data.name, rule="learn.empty-part"
-            )
+            raise InputError("no sample is for test", where=self.data.name, rule="learn.empty-part")
         _, predictions, _ = self._predict(self._engine(), packed[0])
         return float(np.mean(predictions == packed[1]))
 

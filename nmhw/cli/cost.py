@@ -14,8 +14,13 @@ from nmhw.cli.output import emit_json, emit_text, note
 @click.command("cost")
 @click.argument("trace", metavar="TRACE")
 @click.option("--chip", "chip_name", metavar="C", required=True, help="Chip name or file.")
-@click.option("--seed", type=click.IntRange(0), default=0, metavar="N",
-              help="Seed of the mapper.  [default: 0]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Seed of the mapper.  [default: 0]",
+)
 @price_options
 @click.option("-o", "--output", metavar="DIR", help="Save the result; nmhw report opens it.")
 @output_options

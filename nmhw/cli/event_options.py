@@ -58,9 +58,7 @@ def read_data(path: str, network: Network, options: Mapping[str, Any]) -> Any:
     from nmhw.io.event_file import read_events
 
     if options.get("file_kind", "auto") == "auto" and not _is_recording(path):
-        refuse_options(
-            _NAMES, "here: the input is no event recording", "leave it out, or --format"
-        )
+        refuse_options(_NAMES, "here: the input is no event recording", "leave it out, or --format")
         return read_events(path)
     from nmhw.api.events import load_events
 

@@ -13,6 +13,7 @@ import click
 
 from nmhw import __version__
 from nmhw.errors import NmhwError
+from nmhw.values.interruption import note_interrupts
 
 #: verb -> (module, one-line help); the help stands here so that listing loads no module.
 VERBS = {
@@ -90,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     _print_any_name()
+    note_interrupts()
     try:
         outcome: Any = cli.main(arguments, prog_name="nmhw", standalone_mode=False)
         sys.stdout.flush()

@@ -159,9 +159,7 @@ def load_npz(path: Path, *, structured: bool = False) -> dict[str, Array]:
                 with archive.open(member) as stream:
                     where = f"{_shown(path)}: {display(name)}"
                     place = _place(path, member)
-                    arrays[name] = _read_array(
-                        stream, member.file_size, where, place, structured
-                    )
+                    arrays[name] = _read_array(stream, member.file_size, where, place, structured)
     except DAMAGED_ARCHIVE as failure:
         what = f"the .npz file is damaged ({display(failure, 120)})"
         raise InputError(what, where=_shown(path)) from failure

@@ -40,9 +40,7 @@ class StringHeap:
         Blocks of the heap to keep in memory; default all that were read.
     """
 
-    def __init__(
-        self, path: Path, sizes: tuple[int, int], max_blocks: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, sizes: tuple[int, int], max_blocks: int | None = None) -> None:
         self._path = path
         self._sizes = (int(sizes[0]), int(sizes[1]))
         self._max_blocks = max_blocks

@@ -131,9 +131,7 @@ class SpooledInputs:
         value = np.array(rows["value"]) if self.has_values else None
         columns = (np.ascontiguousarray(rows[name]) for name in ("step", "index"))
         step, index = columns
-        events = SpikeEvents(
-            sample, step, index, end - first, self.n_steps, self.port.shape, value
-        )
+        events = SpikeEvents(sample, step, index, end - first, self.n_steps, self.port.shape, value)
         return {self.port.name: events}
 
     def check(self, first: int, end: int) -> None:

@@ -113,9 +113,7 @@ def add_loop(builder: NetworkBuilder, name: str, shape: Shape, found: Found) -> 
     chain.reshape(shape, f"{name}.loop")
     bias = None if chain.bias is None else chain.bias.ravel()
     label = ">".join(chain.names) or f"{name}.loop"
-    builder.project(
-        name, name, ops=tuple(chain.ops), delay_steps=1, bias=bias, name=label
-    )
+    builder.project(name, name, ops=tuple(chain.ops), delay_steps=1, bias=bias, name=label)
 
 
 def spread(value: Any, shape: Shape) -> Any:

@@ -28,6 +28,7 @@ _COMPARISONS = frozenset(
 )  # fmt: skip
 _JOINS = ("stack", "cat", "concat", "concatenate")
 
+
 @dataclass(slots=True, eq=False)
 class Site:
     """A population to be: neurons, a max-pool over spikes, or a linear end of the network.

@@ -213,9 +213,10 @@ class LavaEngine(Engine):
         )
 
     def _take_weights(self, found: Arrays, counts: Ints) -> None:
-        store, columns = self.store, [
-            OPERATION_INDEX[name] for name in ("weight_read", "weight_write", "random_word")
-        ]
+        store, columns = (
+            self.store,
+            [OPERATION_INDEX[name] for name in ("weight_read", "weight_write", "random_word")],
+        )
         tally = np.stack([found[f"connection/{k}/tally"] for k in range(len(self.net.layers))])
         expected = [rewrite_counts(int(n), int(m), store.format) for n, m in tally]
         if (np.stack(expected)[:, columns] != counts[:, columns]).any():

@@ -70,9 +70,7 @@ def count_as(
     counts = np.zeros_like(own)
     for name in (*_FORWARD, *_STORE):
         counts[:, AT[name]] = own[:, AT[name]]
-    if (
-        rule.mask != "none" and accounting != "dense" and weight_format.accumulate == "sample"
-    ):
+    if rule.mask != "none" and accounting != "dense" and weight_format.accumulate == "sample":
         raise UnsupportedError(
             "a training with a mask does not know which weights a gated machine rewrites",
             got=accounting, hint="train by stbp, or accumulate='stream'",

@@ -117,9 +117,7 @@ def test_what_is_refused(nmhw: Callable, model: str, folder: Path, case: str) ->
     assert "Traceback" not in done.err
 
 
-def test_event_options_beside_a_plain_array(
-    nmhw: Callable, model: str, tmp_path: Path
-) -> None:
+def test_event_options_beside_a_plain_array(nmhw: Callable, model: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((1, 3, 2, 4, 4), np.uint8))
     done = nmhw("run", model, "--chip", "speck2e", "--input", str(tmp_path / "x.npy"),
                 "--sensor", "4x4")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,28 @@ def test_a_killed_run_resumed_ends_in_the_same_bytes(
     for name in BODY:
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert not (folder / ".unfinished").exists()
+
+
+def test_an_interrupted_run_ends_at_once_and_can_be_resumed(
+    nmhw: Callable, long_run: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "stopped"
+    command = [sys.executable, "-m", "nmhw", *long_run, "-o", str(folder), "--chunk", "1", "-q"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob(".unfinished/chip-*.json")):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().decode().splitlines()[-1].startswith("nmhw: interrupted")
+    assert 0 < len(list(folder.glob(".unfinished/chip-*.json"))) < N_SAMPLES
+    resumed = nmhw(*long_run, "-o", folder, "--resume")
+    assert resumed.code == 0, resumed.err
+    whole = nmhw(*long_run, "-o", tmp_path / "whole")
+    assert resumed.out == whole.out
 
 
 def test_resume_needs_a_folder_and_a_chip(nmhw: Callable, run_args: list[str]) -> None:

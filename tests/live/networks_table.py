@@ -1,6 +1,6 @@
 """The tutorial networks of all frameworks as a table; ``make test-live`` builds what it needs.
 
-    python tests/live/networks_table.py            # writes docs/torch-networks.md
+python tests/live/networks_table.py            # writes docs/torch-networks.md
 """
 
 import sys

@@ -176,9 +176,7 @@ def _absolute(x: EventInput) -> bool:
     return x.binning.origin == "first"
 
 
-def _report(
-    progress: Progress, account: EventAccount, total: int | None
-) -> Callable[[], None]:
+def _report(progress: Progress, account: EventAccount, total: int | None) -> Callable[[], None]:
     return lambda: progress(account.n_records, total)
 
 
@@ -197,9 +195,7 @@ def _columns(parts: Sequence[BinnedEvents], start: int) -> tuple[Narrow, Narrow]
     return step.astype(np.int32), np.concatenate([p.index for p in parts]).astype(np.int32)
 
 
-def _windows(
-    parts: Iterator[BinnedEvents], window_steps: int
-) -> Iterator[tuple[Narrow, Narrow]]:
+def _windows(parts: Iterator[BinnedEvents], window_steps: int) -> Iterator[tuple[Narrow, Narrow]]:
     """Yield (steps, indices) of window after window, silent ones between others included."""
     empty = BinnedEvents(np.zeros(0, np.int64), np.zeros(0, np.int64))
     window, held = 0, [empty]

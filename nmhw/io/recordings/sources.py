@@ -117,9 +117,7 @@ def open_recordings(
     return found if n_samples is None else found[:n_samples]
 
 
-def _item(
-    item: Any, position: int, sensor: tuple[int, int] | None, kind: str
-) -> list[Recording]:
+def _item(item: Any, position: int, sensor: tuple[int, int] | None, kind: str) -> list[Recording]:
     if isinstance(item, str | Path):
         return _file(Path(item), Path(item).name, sensor, kind)
     if is_structured(item) or isinstance(item, dict):
@@ -159,9 +157,7 @@ def _visible(path: Path) -> list[Path]:
     return found
 
 
-def _file(
-    path: Path, name: str, sensor: tuple[int, int] | None, kind: str
-) -> list[Recording]:
+def _file(path: Path, name: str, sensor: tuple[int, int] | None, kind: str) -> list[Recording]:
     found, name = recognize(path), display(name)
     kind = found or "unknown" if kind == "auto" else kind
     if path.stat().st_size == 0:

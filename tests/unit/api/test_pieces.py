@@ -120,9 +120,7 @@ def test_an_interrupted_run_resumed_gives_the_same_bytes(
     chip_parts = len(list((folder / ".unfinished").glob("chip-*.json")))
     assert chip_parts == (n if kind == "chip" else 4)
     simulated: list[int] = []
-    monkeypatch.setattr(
-        "nmhw.sim.chip_run.run_samples", _counting("nmhw.sim.chip_run", simulated)
-    )
+    monkeypatch.setattr("nmhw.sim.chip_run.run_samples", _counting("nmhw.sim.chip_run", simulated))
     resumed = deployed.run(x, y, probes=PROBES, chunk=5, checkpoint=folder, resume=True)
     assert sum(simulated) == 12 - 3 * chip_parts
     resumed.save(folder)

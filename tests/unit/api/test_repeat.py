@@ -65,8 +65,6 @@ def test_inputs_by_name_and_loaders_are_repeated_with_their_labels() -> None:
         (SpikeEvents.from_dense(FRAMES[:, None]), {"repeat": 4}, "events have steps already"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_repeated_is_refused(
-    x: Any, options: dict[str, Any], message: str
-) -> None:
+def test_what_cannot_be_repeated_is_refused(x: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(nmhw.NmhwError, match=message):
         nmhw.deploy(network(), "generic").run(x, **options)

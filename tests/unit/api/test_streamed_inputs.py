@@ -102,9 +102,7 @@ def test_encoders_draw_the_same_numbers_for_a_sample(
     same(deployed.run(images, y, **asked), deployed.run(loader(images, y), **asked))
 
 
-def test_wrong_batches_are_refused(
-    deployed: nmhw.Deployment, x: np.ndarray, y: np.ndarray
-) -> None:
+def test_wrong_batches_are_refused(deployed: nmhw.Deployment, x: np.ndarray, y: np.ndarray) -> None:
     class Batches(list[Any]):
         dataset, batch_size = range(12), 5
 

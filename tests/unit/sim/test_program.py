@@ -150,9 +150,7 @@ def test_dense_synapses_take_one_byte(population: Make, network: Make) -> None:
 
 
 @pytest.mark.parametrize(("n", "fan"), [(20_000, 100), (6_000, 1_100), (70_000, 40)])
-def test_sparse_synapses_take_four_bytes(
-    population: Make, network: Make, n: int, fan: int
-) -> None:
+def test_sparse_synapses_take_four_bytes(population: Make, network: Make, n: int, fan: int) -> None:
     rng = np.random.default_rng(2)
     n_source = 6_000 if n == 6_000 else 2_000  # 1,100 of 6,000: 18 % of a 36 MB matrix
     targets = (rng.integers(0, n, (n_source, 1)) + np.arange(fan) * (n // fan)) % n

@@ -59,9 +59,7 @@ def test_times_that_go_back(event_writers: ModuleType, tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_recordings_without_an_event(
-    event_writers: ModuleType, tmp_path: Path, kind: str
-) -> None:
+def test_recordings_without_an_event(event_writers: ModuleType, tmp_path: Path, kind: str) -> None:
     found = refused(written(event_writers, kind, tmp_path, []))
     assert found.rule == "events.empty"
 
