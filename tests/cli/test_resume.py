@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,24 @@ import pytest
 
 BODY = ("chip.json", "mapping.h5", "result.h5", "result.json", "SHA256SUMS")
 N_SAMPLES = 400
+
+#: A run that sends itself a signal as soon as a piece of it is on the disk.
+STRUCK = """
+import os, sys
+from nmhw.api.checkpoint import Checkpoint
+from nmhw.cli.main import main
+
+flush = Checkpoint.flush
+
+def flush_and_strike(self):
+    flush(self)
+    if list(self.folder.glob(".unfinished/chip-*.json")):
+        Checkpoint.flush = flush
+        os.kill(os.getpid(), {signal})
+
+Checkpoint.flush = flush_and_strike
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -24,18 +41,18 @@ def long_run(files: Path, run_args: list[str], tmp_path: Path) -> list[str]:
     return [*run_args[:-1], str(tmp_path / "x.npy")]
 
 
+def run_and_strike(what: signal.Signals, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run nmhw in a process of its own, which a signal strikes after its first piece."""
+    command = [sys.executable, "-c", STRUCK.format(signal=int(what)), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
 def test_a_killed_run_resumed_ends_in_the_same_bytes(
     nmhw: Callable, long_run: list[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "nmhw", *long_run, "-o", str(folder), "--chunk", "1", "-q"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 120
-        while not list(folder.glob(".unfinished/chip-*.json")):
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.kill()
+    struck = run_and_strike(signal.SIGKILL, *long_run, "-o", str(folder), "--chunk", "1", "-q")
+    assert struck.returncode == -signal.SIGKILL
     assert 0 < len(list(folder.glob(".unfinished/chip-*.json"))) < N_SAMPLES
     assert not (folder / "result.json").exists()
 
@@ -55,17 +72,9 @@ def test_an_interrupted_run_ends_at_once_and_can_be_resumed(
     nmhw: Callable, long_run: list[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "stopped"
-    command = [sys.executable, "-m", "nmhw", *long_run, "-o", str(folder), "--chunk", "1", "-q"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 120
-        while not list(folder.glob(".unfinished/chip-*.json")):
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-        assert process.stderr is not None
-        assert process.stderr.read().decode().splitlines()[-1].startswith("nmhw: interrupted")
+    struck = run_and_strike(signal.SIGINT, *long_run, "-o", str(folder), "--chunk", "1", "-q")
+    assert struck.returncode == 130
+    assert struck.stderr.splitlines()[-1].startswith("nmhw: interrupted")
     assert 0 < len(list(folder.glob(".unfinished/chip-*.json"))) < N_SAMPLES
     resumed = nmhw(*long_run, "-o", folder, "--resume")
     assert resumed.code == 0, resumed.err
