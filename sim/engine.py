@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.sim.engine_output import EngineOutput, EventArrays, EventChunk
+from nmhw.sim.engine_output import EngineOutput, EventChunk
 from nmhw.sim.event_input import InputTable, fit_steps, input_table
 from nmhw.sim.kernels import fields as f
-from nmhw.sim.kernels.export import export_events
 from nmhw.sim.kernels.step import run_steps
 from nmhw.sim.parameters import WIDE_FORMS
-from nmhw.sim.program import ALIGNMENT, Program
+from nmhw.sim.program import Program
 from nmhw.sim.runs import Runs, plan_runs
 from nmhw.sim.spare import borrow_workspace, return_workspace
+from nmhw.sim.spike_store import SpikeRecorder, SpikeStore, unkept
 from nmhw.sim.workspace import FLOAT_FORMS, RunSize, Workspace
 from nmhw.values.arithmetic import CellState
 from nmhw.values.events import SpikeEvents
@@ -38,6 +39,30 @@ INDEX_POOLS = ("targets", "pointers", "table", "segments", "pool_pointers", "poo
 FIRST_CHUNK = 256
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenRun:
+    """A run whose last step is done and whose last spikes are still in the engine's buffer."""
+
+    space: Workspace
+    runs: Runs
+    recorder: SpikeRecorder
+    shape: Mapping[str, Any]
+
+    def count_spikes(self) -> Ints:
+        """Return (n_populations,) spikes of the run."""
+        return self.recorder.count(self.space)
+
+    def finish(self, store: SpikeStore, at: Ints, kept: NDArray[np.bool_]) -> EngineOutput:
+        """Write the spikes of the kept populations into a store, from place ``at`` of each on.
+
+        Returns all the rest, without spikes.
+        """
+        self.recorder.finish(self.space, store, at, kept)
+        output = _collect(self.space, self.shape["probes"], self.runs)
+        return_workspace(self.space, **self.shape)
+        return output
+
+
 def run_program(
     program: Program,
     inputs: Mapping[str, SpikeEvents],
@@ -51,7 +76,6 @@ def run_program(
     core_columns: Mapping[str, Ints] | None = None,
     core_steps: bool = False,
     on_chunk: Callable[[EventChunk], None] | None = None,
-    first_sample: int = 0,
 ) -> EngineOutput:
     """Run ``n_steps`` steps (drain included) of every sample.
 
@@ -72,8 +96,6 @@ def run_program(
         Count them also per row.
     on_chunk : callable, optional
         Gets all spikes in order, also those that are not kept.
-    first_sample : int
-        Number of the first sample in the events that are returned.
 
     Raises
     ------
@@ -82,78 +104,94 @@ def run_program(
     UnsupportedError
         For graded events, or sums that could leave 32 bits.
     """
+    run = begin_run(
+        program,
+        inputs,
+        n_steps=n_steps,
+        n_samples=n_samples,
+        probes=probes,
+        keep_spikes=keep_spikes,
+        continuous=continuous,
+        progress=progress,
+        core_columns=core_columns,
+        core_steps=core_steps,
+        on_chunk=on_chunk,
+    )
+    return finish_runs(program, inputs, [run], keep_spikes)[0]
+
+
+def begin_run(
+    program: Program,
+    inputs: Mapping[str, SpikeEvents],
+    *,
+    n_steps: int,
+    n_samples: int | None = None,
+    probes: Sequence[Probe] = (),
+    keep_spikes: int = 10**8,
+    continuous: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    core_columns: Mapping[str, Ints] | None = None,
+    core_steps: bool = False,
+    on_chunk: Callable[[EventChunk], None] | None = None,
+    first_sample: int = 0,
+) -> OpenRun:
+    """Run all steps as ``run_program`` does, and leave the spikes for ``finish_runs``.
+
+    Parameters
+    ----------
+    first_sample : int
+        Number of the first sample in the events.
+    """
     table = input_table(program, inputs, n_steps, n_samples)
     size = RunSize(table.n_samples, n_steps, continuous)
     shape: dict[str, Any] = {"multiplicity": table.multiplicity, "probes": probes}
     space = borrow_workspace(program, size, **shape)
     runs = plan_runs(space, core_columns, per_step=core_steps)
     space.control[f.C_CORE_STEPS] = core_steps
-    recorder = _Recorder(program, keep_spikes, on_chunk, first_sample)
+    recorder = SpikeRecorder(program, keep_spikes, on_chunk, first_sample)
     _run_rows(space, table, runs, recorder, progress)
-    output = _collect(space, inputs, recorder, probes, runs)
-    return_workspace(space, **shape)
-    return output
+    return OpenRun(space, runs, recorder, shape)
 
 
-class _Recorder:
-    """Gathers exported events chunk by chunk, up to a limit."""
+def finish_runs(
+    program: Program,
+    inputs: Mapping[str, SpikeEvents],
+    runs: Sequence[OpenRun],
+    keep_spikes: int,
+    each: Callable[..., Iterable[EngineOutput]] = map,
+) -> list[EngineOutput]:
+    """Return the outputs of runs of consecutive samples; the first has the spikes of all of them.
 
-    def __init__(
-        self,
-        program: Program,
-        limit: int,
-        on_chunk: Callable[[EventChunk], None] | None,
-        first_sample: int,
-    ) -> None:
-        self.program = program
-        self.first_sample = first_sample
-        self.limit = limit
-        self.on_chunk = on_chunk
-        self.n_kept = 0
-        self.next_row = 0
-        self.dropped: tuple[str, ...] = ()
-        self.parts: dict[str, list[EventArrays]] = {name: [] for name in program.populations}
-
-    def take(self, space: Workspace, end_row: int) -> None:
-        """Export the buffered events of the rows before ``end_row`` and empty the buffer."""
-        first_row, self.next_row = self.next_row, end_row
-        events = _export(space, first_row, end_row)
-        space.control[f.C_EVENTS] = 0
-        if self.first_sample:
-            for sample, _, _ in events.values():
-                sample += np.int32(self.first_sample)
-        if self.on_chunk is not None:
-            n_steps = space.size.n_steps
-            before = self.first_sample * n_steps
-            self.on_chunk(EventChunk(before + first_row, before + end_row, n_steps, events))
-        self.n_kept += sum(arrays[2].size for arrays in events.values())
-        if self.n_kept > self.limit and not self.dropped:
-            outputs = {name for port in self.program.quantized.outputs for name in port.sources}
-            self.dropped = tuple(n for n in self.program.populations if n not in outputs)
-            for name in self.dropped:
-                self.parts[name].clear()
-        for name, arrays in events.items():
-            if name not in self.dropped:
-                self.parts[name].append(arrays)
-
-    def joined(self, name: str) -> EventArrays:
-        """Return all kept events of one population."""
-        parts = self.parts[name]
-        if len(parts) == 1:
-            return parts[0]
-        empty = np.zeros(0, np.int32)
-        sample, step, index = (np.concatenate([empty, *(p[k] for p in parts)]) for k in range(3))
-        return sample, step, index
+    Parameters
+    ----------
+    each : callable
+        ``map``, or that of a pool of threads.
+    """
+    counts = np.array([run.count_spikes() for run in runs])
+    dropped = unkept(program, counts.sum(axis=0), keep_spikes)
+    store = SpikeStore.allocate(counts.sum(axis=0) * ~dropped)
+    places = np.cumsum(counts, axis=0) - counts
+    outputs = list(each(lambda run, at: run.finish(store, at, ~dropped), runs, places))
+    n_samples = sum(run.space.size.n_samples for run in runs)
+    n_steps = runs[0].space.size.n_steps
+    shapes = program.quantized.shapes()
+    spikes = {name: fit_steps(events, n_steps) for name, events in inputs.items()}
+    for k, name in enumerate(program.populations):
+        if not dropped[k]:
+            spikes[name] = SpikeEvents(*store.events(k), n_samples, n_steps, shapes[name])
+    names = tuple(np.array(program.populations, object)[dropped].tolist())
+    outputs[0] = replace(outputs[0], spikes=spikes, dropped=names)
+    return outputs
 
 
 def _run_rows(
     space: Workspace,
     table: InputTable,
     runs: Runs,
-    recorder: _Recorder,
+    recorder: SpikeRecorder,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Call the kernel until all rows are done, exporting whenever it stops."""
+    """Call the kernel until all rows are done, exporting whenever the buffer is full."""
     pools = space.program.pools
     weights = tuple(pools[name] for name in WEIGHT_POOLS)
     rows = (*(pools[name] for name in INDEX_POOLS), space.expanded)
@@ -176,42 +214,15 @@ def _run_rows(
         elapsed = time.perf_counter() - started
         done = int(control[f.C_ROW])
         chunk = max(1, min(4 * chunk, int((done - first) * CHUNK_S / max(elapsed, 1e-6))))
-        if done == n_rows or control[f.C_EVENTS] + control[f.C_RESERVE] > space.events.size:
+        if done < n_rows and control[f.C_EVENTS] + control[f.C_RESERVE] > space.events.size:
             recorder.take(space, done)
         if progress is not None:
             progress(done, n_rows)
 
 
-def _export(space: Workspace, first_row: int, end_row: int) -> dict[str, EventArrays]:
-    """Return the buffered events by population, author's indices, sorted."""
-    program = space.program
-    totals = space.counts[first_row:end_row].sum(axis=0, dtype=np.int64)
-    ends = np.cumsum(totals)
-    out = tuple(np.empty(int(totals.sum()), np.int32) for _ in range(3))
-    largest = int(space.pops[:, f.P_SIZE].max(initial=0))
-    seen = np.zeros(-(-max(largest, 1) // ALIGNMENT) * ALIGNMENT, np.uint8)
-    scratch = (seen, np.zeros(seen.size, np.int32))
-    export_events(
-        space.events, space.counts, first_row, end_row, space.size.n_steps, space.pops,
-        space.order, scratch, ends - totals, *out,
-    )  # fmt: skip
-    events: dict[str, EventArrays] = {}
-    for k, name in enumerate(program.populations):
-        here = slice(int(ends[k] - totals[k]), int(ends[k]))
-        events[name] = (out[0][here], out[1][here], out[2][here])
-    return events
-
-
-def _collect(
-    space: Workspace,
-    inputs: Mapping[str, SpikeEvents],
-    recorder: _Recorder,
-    probes: Sequence[Probe],
-    runs: Runs,
-) -> EngineOutput:
+def _collect(space: Workspace, probes: Sequence[Probe], runs: Runs) -> EngineOutput:
+    """Return everything of a run but its spikes."""
     program, size = space.program, space.size
-    shapes = program.quantized.shapes()
-    spikes = {name: fit_steps(events, size.n_steps) for name, events in inputs.items()}
     totals, late, active, states = {}, {}, {}, {}
     counts = space.counts.reshape(size.n_samples, size.n_steps, -1).copy()
     for k, name in enumerate(program.populations):
@@ -223,12 +234,9 @@ def _collect(
         n = int(space.pops[k, f.P_SIZE])
         late[name] = _to_author(space.late[at : at + d * n].reshape(d, n), order)
         states[name] = _final_state(space, k, order)
-        if name not in recorder.dropped:
-            parts = recorder.joined(name)
-            spikes[name] = SpikeEvents(*parts, size.n_samples, size.n_steps, shapes[name])
     return EngineOutput(
-        spikes=spikes,
-        dropped=recorder.dropped,
+        spikes={},
+        dropped=(),
         probes=_probe_data(space, probes),
         states=states,
         spike_totals=totals,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UsageError
-from nmhw.sim.engine import run_program
+from nmhw.sim.engine import OpenRun, begin_run, finish_runs, run_program
 from nmhw.sim.engine_output import EngineOutput
 from nmhw.sim.event_input import count_samples
 from nmhw.sim.program import Program
@@ -86,10 +86,10 @@ def run_samples(
         )
     watch = _Progress(progress, samples * n_steps, len(ranges))
 
-    def run(k: int) -> EngineOutput:
+    def run(k: int) -> OpenRun:
         first, end = ranges[k]
         chosen = {name: events.samples(first, end) for name, events in inputs.items()}
-        return run_program(
+        return begin_run(
             program,
             chosen,
             n_samples=end - first,
@@ -101,11 +101,11 @@ def run_samples(
     with ThreadPoolExecutor(len(ranges)) as pool:
         futures = [pool.submit(run, k) for k in range(len(ranges))]
         try:
-            outputs = [future.result() for future in futures]
+            runs = [future.result() for future in futures]
         except BaseException:
             watch.stop.set()
             raise
-    return _join(program, inputs, outputs, keep_spikes)
+        return _join(finish_runs(program, inputs, runs, keep_spikes, pool.map))
 
 
 def _ranges(samples: int, parts: int) -> list[Range]:
@@ -151,28 +151,12 @@ class _Progress:
         return advance
 
 
-def _join(
-    program: Program,
-    inputs: Mapping[str, SpikeEvents],
-    outputs: Sequence[EngineOutput],
-    keep_spikes: int,
-) -> EngineOutput:
-    """Return one output of all samples."""
-    last = outputs[-1]
-    n_events = sum(int(t.sum()) for output in outputs for t in output.spike_totals.values())
-    ports = {name for port in program.quantized.outputs for name in port.sources}
-    dropped = () if n_events <= keep_spikes else tuple(
-        name for name in program.populations if name not in ports
-    )  # fmt: skip
-    n_samples = sum(counts.shape[0] for counts in _each(outputs, "step_counts", program))
-    n_steps = next(iter(last.spikes.values())).n_steps
-    spikes = {name: replace(events, n_steps=n_steps) for name, events in inputs.items()}
-    for name in program.populations:
-        if name not in dropped:
-            spikes[name] = _join_events([output.spikes[name] for output in outputs], n_samples)
+def _join(outputs: Sequence[EngineOutput]) -> EngineOutput:
+    """Return one output of all samples; the first has the spikes of all."""
+    first, last = outputs[0], outputs[-1]
     return EngineOutput(
-        spikes=spikes,
-        dropped=dropped,
+        spikes=first.spikes,
+        dropped=first.dropped,
         probes={
             key: replace(data, values=np.concatenate([o.probes[key].values for o in outputs]))
             for key, data in last.probes.items()
@@ -190,10 +174,6 @@ def _join(
     )
 
 
-def _each(outputs: Sequence[EngineOutput], field: str, program: Program) -> list[NDArray[Any]]:
-    return [getattr(output, field)[program.populations[0]] for output in outputs]
-
-
 def _active(outputs: Sequence[EngineOutput]) -> list[NDArray[np.int32]]:
     return [output.core_active for output in outputs if output.core_active is not None]
 
@@ -201,11 +181,3 @@ def _active(outputs: Sequence[EngineOutput]) -> list[NDArray[np.int32]]:
 def _sums(outputs: Sequence[EngineOutput], field: str) -> dict[str, Any]:
     tables = [getattr(output, field) for output in outputs]
     return {name: sum(table[name] for table in tables[1:]) + tables[0][name] for name in tables[0]}
-
-
-def _join_events(parts: Sequence[SpikeEvents], n_samples: int) -> SpikeEvents:
-    sample, step, index = (
-        np.concatenate([getattr(part, field) for part in parts])
-        for field in ("sample", "step", "index")
-    )
-    return replace(parts[0], sample=sample, step=step, index=index, n_samples=n_samples)

@@ -180,9 +180,12 @@ def allocate(
 
 
 def _buffer_size(control: Ints, size: RunSize) -> int:
-    """Return events to buffer: at least one step, at most all of them, else a few million."""
+    """Return events to buffer: at least one step, at most all of them, else 64 MiB of them.
+
+    Memory that no spike reaches is never touched.
+    """
     reserve = int(control[f.C_RESERVE])
-    return max(1, min(reserve * size.n_rows, max(2 * reserve, 2**22)))
+    return max(1, min(reserve * size.n_rows, max(2 * reserve, 2**24)))
 
 
 def _place_orders(program: Program, pops: Ints) -> NDArray[np.uint32]:

@@ -56,12 +56,13 @@ def _write_repeated(seen, times, size, out, at):
 
 def _close_over(stamp: str) -> Any:
     def export_events(
-        events, counts, first_row, end_row, steps, pops, order, scratch, cursors, sample_of,
-        step_of, index_of,
+        events, counts, first_row, end_row, steps, first_sample, pops, order, scratch, cursors,
+        sample_of, step_of, index_of,
     ):  # fmt: skip
         """Split ``events`` (rows first_row..end_row, populations in update order in each row).
 
-        ``cursors[p]`` is where the next event of population p goes in the three outputs;
+        ``cursors[p]`` is where the next event of population p goes in the three outputs, whose
+        samples count from ``first_sample``;
         ``scratch`` = (bytes, int32 counts), all zero, as long as the largest population and a
         multiple of 64.
         """
@@ -71,7 +72,7 @@ def _close_over(stamp: str) -> Any:
         sample_of, step_of, index_of = borrow((sample_of, step_of, index_of))
         at = 0
         for row in range(first_row, end_row):
-            sample = np.int32(row // steps)
+            sample = np.int32(first_sample + row // steps)
             step = np.int32(row % steps)
             for p in range(pops.shape[0]):
                 n = counts[row, p]
