@@ -40,7 +40,7 @@ def _totals(wiring: Wiring, chip: ChipSpec) -> dict[str, int]:
     reached: dict[str, Ints] = {}
     synapses = bits = 0
     for wires in (w for found in wiring.incoming.values() for w in found):
-        source, elements = wires.projection.source, _connected(wires)
+        source, elements = wires.projection.source, wires.connected()
         before = reached.get(source)
         reached[source] = elements if before is None else np.union1d(before, elements)
         synapses += wires.n_synapses
@@ -67,12 +67,6 @@ def _totals(wiring: Wiring, chip: ChipSpec) -> dict[str, int]:
             + chip.memory.bits_per_in_axon * n_axons
         )
     return totals
-
-
-def _connected(wires: ProjectionWiring) -> Ints:
-    if wires.sources is None:
-        return np.flatnonzero(wires.rows)
-    return np.unique(wires.sources)
 
 
 def _fewest_bits(wires: ProjectionWiring, chip: ChipSpec, n_axons: int) -> int:

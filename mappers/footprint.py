@@ -196,8 +196,8 @@ def _profiles(wiring: Wiring, population: str, neurons: Ints) -> frozenset[int]:
 
 def _block(wires: ProjectionWiring, neurons: Ints) -> AxonBlock:
     sources, lengths = wires.axons_of(neurons)
-    list_lengths, list_counts = np.unique(lengths, return_counts=True)
-    row_lengths, row_counts = np.unique(wires.rows[sources] * neurons.size, return_counts=True)
+    list_lengths, list_counts = _distinct(lengths)
+    rows, row_counts = _distinct(wires.rows[sources])
     n_elements = 0
     if wires.projection.storage == "conv":
         n_elements = wires.channels(neurons) * int(np.prod(wires.projection.weights.shape[1:]))
@@ -207,10 +207,17 @@ def _block(wires: ProjectionWiring, neurons: Ints) -> AxonBlock:
         int(neurons.size),
         list_lengths,
         list_counts,
-        row_lengths,
+        rows * neurons.size,
         row_counts,
         n_elements,
     )
+
+
+def _distinct(lengths: Ints) -> tuple[Ints, Ints]:
+    """Return distinct lengths, ascending, and how many axons have each."""
+    counts = np.bincount(lengths)  # no more than a core's synapses of one source: no sorting
+    found = np.flatnonzero(counts)
+    return found, counts[found]
 
 
 def _memory_bits(chip: ChipSpec, load: CoreLoad, synapse_bits: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,25 +111,21 @@ def _estimates(wiring: Wiring, chip: ChipSpec, population: str) -> dict[str, NDA
 
 def _bits_alone(chip: ChipSpec, wires: ProjectionWiring) -> NDArray[np.float64]:
     """Return (n,) synapse bits of every target neuron alone on a core, in its cheapest format."""
-    entries, ends, rows = wires.entries()
     options = []
     for encoding, weight_bits in legal_encodings(chip, wires.projection):
         if encoding.kind == "shared":
             kernel = weight_bits * math.prod(wires.projection.weights.shape[1:])
             words = -(-kernel // encoding.word_bits) * encoding.word_bits
-            options.append(
-                np.where(ends[1:] > ends[:-1], words, 0) + encoding.axon_bits * np.diff(ends)
-            )
+            fan_in = wires.fan_in()
+            options.append(np.where(fan_in > 0, words, 0) + encoding.axon_bits * fan_in)
             continue
         index = index_width(encoding, 1) if encoding.kind == "sparse" else 0
         if index is not None:
-            lengths = entries if encoding.kind == "sparse" else rows
-            bits = list_bits(encoding, weight_bits + index + encoding.extra_bits, lengths)
-            options.append(np.diff(np.concatenate([[0], np.cumsum(bits)])[ends]))
+            measure = partial(list_bits, encoding, weight_bits + index + encoding.extra_bits)
+            options.append(wires.sum_over_axons(measure, in_rows=encoding.kind != "sparse"))
     if not options:
         return np.zeros(wires.n_target)
-    alone = np.min(np.stack(options), axis=0).astype(np.float64)
-    return np.broadcast_to(alone, (wires.n_target,))
+    return np.min(np.stack(options), axis=0).astype(np.float64)
 
 
 def _neuron_sentence(

@@ -1,4 +1,4 @@
-"""Recount: the demand of every core, counted again from expanded synapses.
+"""Recount: the demand of every core, counted again from the synapses.
 
 Used by ``verify`` alone and written apart from the mappers' own footprint: it shares nothing with
 it but ``nmhw.values.connectivity``.
@@ -6,28 +6,24 @@ it but ``nmhw.values.connectivity``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.mappers.core_axons import CoreAxons, axons_by_core, count_covered
 from nmhw.mappers.rule_counts import recount_words
 from nmhw.values.chip import RESOURCES, ChipSpec, EncodingSpec
-from nmhw.values.connectivity import pooled_map, synapse_counts
 from nmhw.values.conv_words import WORDS, padded_resources
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 
 Ints = NDArray[np.int64]
 
-#: Synapses of a dense projection that are expanded at once.
-_MAX_EXPANDED = 1 << 22
-
 
 @dataclass(slots=True, eq=False)
 class Recount:
-    """Every core's demand, counted from expanded synapses."""
+    """Every core's demand, counted from synapses."""
 
     quantized: QuantizedNetwork
     chip: ChipSpec
@@ -42,29 +38,27 @@ class Recount:
         cores = {p.name: self.mapping.core_of(p.name, p.size) for p in self.quantized.populations}
         for p in self.quantized.populations:
             self.used["neurons"] += p.n_compartments * np.bincount(cores[p.name], minlength=n_cores)
-        pairs: dict[str, list[Ints]] = {}
+        axons: dict[str, list[CoreAxons]] = {}
         formats: list[tuple[int, tuple[object, ...]]] = []
         stored = set()
         for projection in self.quantized.projections:
-            n_source = sizes[projection.source]
-            source, core, n_synapses = _axons(
-                projection, n_source, cores[projection.target], n_cores
-            )
-            pairs.setdefault(projection.source, []).append(source * n_cores + core)
-            np.add.at(self.used["synapses"], core, n_synapses)
-            for at in np.unique(core).tolist():
-                here = core == at
+            n_source, home = sizes[projection.source], cores[projection.target]
+            rows = count_covered(projection, n_source)
+            by_core = neurons_by_core(home)
+            for found in axons_by_core(projection, n_source, home):
+                at = found.core
+                axons.setdefault(projection.source, []).append(found)
+                self.used["synapses"][at] += found.n_synapses.sum()
                 stored.add((projection.name, at))
-                targets = np.flatnonzero(cores[projection.target] == at)
-                found = self._stored(projection, at, targets, source[here], n_synapses[here])
-                if found is not None:
-                    self.used["synapse_bits"][at] += found[0]
-                    formats.append((at, found[1]))
+                how = self._stored(projection, by_core[at], found, rows)
+                if how is not None:
+                    self.used["synapse_bits"][at] += how[0]
+                    formats.append((at, how[1]))
         for key in sorted(set(self.mapping.encodings) - stored):
             self.problems.append(
                 f"core {key[1]}: an encoding for {key[0]!r}, which has no synapse there"
             )
-        self._count_axons(pairs, cores)
+        self._count_axons(axons, cores)
         for at in {at for at, _ in formats}:
             self.used["synapse_formats"][at] = len({f for a, f in formats if a == at})
         self._count_profiles(cores)
@@ -72,9 +66,10 @@ class Recount:
         self._count_words()
 
     def _stored(
-        self, projection: QuantizedProjection, core: int, targets: Ints, source: Ints, n: Ints
+        self, projection: QuantizedProjection, targets: Ints, axons: CoreAxons, rows: Ints
     ) -> tuple[int, tuple[object, ...]] | None:
         """Return the bits and the format of one projection's synapses on one core."""
+        core = axons.core
         kind = self.mapping.encodings.get((projection.name, core))
         where = f"core {core}: the synapses of {projection.name!r}"
         if kind is None:
@@ -92,7 +87,7 @@ class Recount:
                 [i for i in encoding.index_bits if 2**i >= n_neurons] if kind == "sparse" else [0]
             )
             if encoding.kind == kind and widths and index:
-                bits = _brute_bits(encoding, widths[0], index[0], projection, targets, source, n)
+                bits = _brute_bits(encoding, widths[0], index[0], projection, targets, axons, rows)
                 shape = (kind, widths[0], index[0], projection.shift, projection.sign_mode)
                 options.append((bits, shape))
         if not options:
@@ -103,13 +98,18 @@ class Recount:
             return None
         return min(options, key=lambda o: o[0])
 
-    def _count_axons(self, pairs: dict[str, list[Ints]], cores: dict[str, Ints]) -> None:
-        n_cores = self.chip.n_cores
-        for name, found in pairs.items():
-            source, core = np.divmod(np.unique(np.concatenate(found)), n_cores)
-            self.used["in_axons"] += np.bincount(core, minlength=n_cores)
-            if name in cores:
-                self.used["out_axons"] += np.bincount(cores[name][source], minlength=n_cores)
+    def _count_axons(self, axons: dict[str, list[CoreAxons]], cores: dict[str, Ints]) -> None:
+        for name, found in axons.items():
+            by_core: dict[int, list[Ints]] = {}
+            for one in found:
+                by_core.setdefault(one.core, []).append(one.source)
+            for core, sources in by_core.items():
+                # several projections may bring the same source
+                source = sources[0] if len(sources) == 1 else np.unique(np.concatenate(sources))
+                self.used["in_axons"][core] += source.size
+                if name in cores:
+                    home = cores[name][source]
+                    self.used["out_axons"] += np.bincount(home, minlength=self.chip.n_cores)
 
     def _count_profiles(self, cores: dict[str, Ints]) -> None:
         profiles: dict[int, set[object]] = {}
@@ -158,37 +158,11 @@ class Recount:
                 self.used[name][core] = words[name]
 
 
-def _axons(
-    projection: QuantizedProjection, n_source: int, target_core: Ints, n_cores: int
-) -> tuple[Ints, Ints, Ints]:
-    """Return (source, core, synapses) of every axon of a projection, from its synapses."""
-    counted = [
-        (*np.unique(source * n_cores + target_core[target], return_inverse=True), n)
-        for source, target, n in _expand(projection, n_source, target_core.size)
-    ]
-    keys = [key for key, _, _ in counted]
-    sums = [np.bincount(at.ravel(), n, key.size) for key, at, n in counted]
-    merged, at = np.unique(np.concatenate(keys), return_inverse=True)
-    total = np.bincount(at.ravel(), np.concatenate(sums), merged.size).astype(np.int64)
-    source, core = np.divmod(merged, n_cores)
-    return source[total > 0], core[total > 0], total[total > 0]
-
-
-def _expand(
-    projection: QuantizedProjection, n_source: int, n_target: int
-) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Yield (source, target, synapses) of every connected pair, dense rows some at a time."""
-    if projection.storage != "dense":
-        entries = synapse_counts(projection, n_source, n_target).tocoo()
-        row, column = entries.coords
-        yield row.astype(np.int64), column.astype(np.int64), entries.data.astype(np.int64)
-        return
-    covered = np.asarray(pooled_map(projection, n_source).sum(axis=1)).ravel().astype(np.int64)
-    step = max(1, _MAX_EXPANDED // max(1, n_target))
-    for first in range(0, n_source, step):
-        rows = np.arange(first, min(first + step, n_source), dtype=np.int64)
-        pairs = np.repeat(rows, n_target), np.tile(np.arange(n_target), rows.size)
-        yield *pairs, np.repeat(covered[rows], n_target)
+def neurons_by_core(home: Ints) -> dict[int, Ints]:
+    """Return the neurons on every core that has some, from the (n,) core of each."""
+    order = np.argsort(home, kind="stable")
+    cores, starts = np.unique(home[order], return_index=True)
+    return dict(zip(cores.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _may_store(kind: str, projection: QuantizedProjection, kinds: set[str]) -> bool:
@@ -206,35 +180,31 @@ def _brute_bits(
     index_bits: int,
     projection: QuantizedProjection,
     targets: Ints,
-    source: Ints,
-    n_synapses: Ints,
+    axons: CoreAxons,
+    rows: Ints,
 ) -> int:
     """Add up what the axons of one projection take on one core, axon kind by axon kind."""
-    word = encoding.word_bits
+    word, n_synapses = encoding.word_bits, axons.n_synapses
     if encoding.kind == "shared":
         assert projection.geometry is not None
         _, height, width = projection.geometry.out_shape
-        channels = len({int(t) // (height * width) for t in targets})
+        channels = np.unique(targets // (height * width)).size
         elements = channels * int(projection.weights[0].size)
         words = (weight_bits * elements + word - 1) // word
-        return words * word + encoding.axon_bits * source.size
+        return words * word + encoding.axon_bits * axons.source.size
     if encoding.kind == "dense":
-        rows = np.ones(source.size, np.int64)
-        if projection.pools:
-            n_source = int(np.prod(projection.pools[0].in_shape))
-            rows = np.asarray(pooled_map(projection, n_source).sum(axis=1)).ravel()[source]
-        n_synapses = rows * targets.size
+        n_synapses = rows[axons.source] * targets.size
     per_synapse = weight_bits + index_bits + encoding.extra_bits
     total = 0
-    lengths, how_many = np.unique(n_synapses, return_counts=True)
-    for length, repeats in zip(lengths.tolist(), how_many.tolist(), strict=True):
+    how_many = np.bincount(n_synapses)
+    for length in np.flatnonzero(how_many).tolist():
         left, bits = int(length), encoding.axon_bits
         while left > 0:
             block = min(left, encoding.max_synapses_per_block or left)
             raw = encoding.header_bits + block * per_synapse
             bits += (raw + word - 1) // word * word
             left -= block
-        total += bits * repeats
+        total += bits * int(how_many[length])
     return total
 
 

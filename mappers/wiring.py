@@ -1,13 +1,14 @@
 """Wiring: who reaches whom, once per network, in the form the mapping stages ask for.
 
-Dense projections are never expanded: every covered source reaches every target. All others are
-held as one array of sources per target neuron (compressed columns), so that the axons of any
-slice are one gather and one count.
+Dense projections are never expanded: every covered source reaches every target. Convolutions are
+expanded between pixels, since all channels of a group are wired alike. All others are held as one
+array of sources per target neuron (compressed columns), so that the axons of any slice are one
+gather and one count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UsageError
-from nmhw.values.connectivity import pooled_map, synapse_counts
+from nmhw.mappers.columns import Columns, compress
+from nmhw.values.connectivity import pooled_rows
 from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 
 Ints = NDArray[np.int64]
@@ -29,72 +31,63 @@ class ProjectionWiring:
     ----------
     rows : (n_source,) int64
         Stored rows an event of each source reads: 1, or the pooled elements that cover it.
-    indptr, sources, counts : arrays or None
-        Compressed columns: the sources of target t are ``sources[indptr[t]:indptr[t + 1]]`` with
-        ``counts`` synapses each. None for dense storage.
+    columns : Columns or None
+        None for dense storage.
     """
 
     projection: QuantizedProjection
     n_source: int
     n_target: int
     rows: Ints
-    indptr: Ints | None = None
-    sources: Ints | None = None
-    counts: Ints | None = None
+    columns: Columns | None = None
 
     @property
     def n_synapses(self) -> int:
         """Synapses that events can read, counting one per source and pooled row."""
-        if self.counts is None:
+        if self.columns is None:
             return int(self.rows.sum()) * self.n_target
-        return int(self.counts.sum())
+        c = self.columns
+        return int(c.counts.sum()) * c.groups * c.source_channels * c.target_channels
 
     def axons_of(self, neurons: Ints) -> tuple[Ints, Ints]:
         """Return (sources ascending, synapses of each) that reach the target ``neurons``."""
-        if self.indptr is None or self.sources is None or self.counts is None:
+        if self.columns is None:
             covered = np.flatnonzero(self.rows)
             return covered, self.rows[covered] * neurons.size
-        at = _column_entries(self.indptr, neurons)
-        total = np.bincount(self.sources[at], weights=self.counts[at], minlength=self.n_source)
+        total = self.columns.synapses_from(neurons)
         reached = np.flatnonzero(total)
-        return reached, total[reached].astype(np.int64)
+        return reached, total[reached]
+
+    def connected(self) -> Ints:
+        """Return all sources with a synapse, ascending."""
+        return np.flatnonzero(self.rows) if self.columns is None else self.columns.reached()
 
     def fan_in(self) -> Ints:
         """Return (n_target,) distinct sources of every target neuron."""
-        if self.indptr is None:
+        if self.columns is None:
             return np.full(self.n_target, np.count_nonzero(self.rows), np.int64)
-        return np.diff(self.indptr)
+        return self.columns.fan_in()
 
     def synapses(self) -> Ints:
         """Return (n_target,) synapses of every target neuron."""
-        if self.indptr is None or self.counts is None:
-            return np.full(self.n_target, int(self.rows.sum()), np.int64)
-        return np.diff(np.concatenate([[0], np.cumsum(self.counts)])[self.indptr])
+        return self.sum_over_axons(lambda lengths: lengths)
 
-    def entries(self) -> tuple[Ints, Ints, Ints]:
-        """Return every axon of every target neuron: (synapses, ends, rows).
+    def sum_over_axons(self, measure: Callable[[Ints], Ints], *, in_rows: bool = False) -> Ints:
+        """Return (n_target,) the sum of a measure over the axons of every target neuron alone.
 
-        Axons ``ends[t]`` to ``ends[t + 1]`` belong to target t; ``rows`` are the stored rows each
-        reads. Dense storage, where all targets are alike, gives those of one target.
+        ``measure`` takes the synapses of axons, or with ``in_rows`` the stored rows they read.
         """
-        if self.indptr is None or self.sources is None or self.counts is None:
-            covered = self.rows[self.rows > 0]
-            return covered, np.array([0, covered.size]), covered
-        return self.counts, self.indptr, self.rows[self.sources]
+        if self.columns is None:
+            total = int(measure(self.rows[self.rows > 0]).sum())
+            return np.full(self.n_target, total, np.int64)
+        lengths = self.rows[self.columns.sources] if in_rows else self.columns.counts
+        return self.columns.sum_per_target(measure(lengths))
 
     def channels(self, neurons: Ints) -> int:
         """Return how many output channels of the kernel the target ``neurons`` lie in."""
         assert self.projection.geometry is not None
         _, height, width = self.projection.geometry.out_shape
         return int(np.unique(neurons // (height * width)).size)
-
-
-def _column_entries(indptr: Ints, columns: Ints) -> Ints:
-    """Return the positions of all entries of some compressed columns."""
-    lengths = indptr[columns + 1] - indptr[columns]
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if ends.size else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(indptr[columns] - ends + lengths, lengths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +146,7 @@ def wire(network: QuantizedNetwork) -> Wiring:
     slots = {p.name: 1 for p in network.populations}
     for projection in network.projections:
         n_source, n_target = sizes[projection.source], sizes[projection.target]
-        incoming[projection.target].append(_wire_projection(projection, n_source, n_target))
+        incoming[projection.target].append(wire_projection(projection, n_source, n_target))
         slots[projection.target] = max(slots[projection.target], projection.delay_steps)
     profiles, thresholds = _number_profiles(network)
     frozen = {name: tuple(found) for name, found in incoming.items()}
@@ -178,25 +171,15 @@ def with_weight_bits(wiring: Wiring, weight_bits: int) -> Wiring | None:
     return replace(wiring, incoming=incoming) if changed else None
 
 
-def _wire_projection(
+def wire_projection(
     projection: QuantizedProjection, n_source: int, n_target: int
 ) -> ProjectionWiring:
-    rows = np.ones(n_source, np.int64)
-    if projection.pools:
-        rows = np.asarray(pooled_map(projection, n_source).sum(axis=1)).ravel().astype(np.int64)
+    """Return the connectivity of one projection."""
+    rows = pooled_rows(projection, n_source)
     if projection.storage == "dense":
         return ProjectionWiring(projection, n_source, n_target, rows)
-    columns = synapse_counts(projection, n_source, n_target).tocsc()
-    columns.eliminate_zeros()
-    return ProjectionWiring(
-        projection,
-        n_source,
-        n_target,
-        rows,
-        columns.indptr.astype(np.int64),
-        columns.indices.astype(np.int64),
-        columns.data.astype(np.int64),
-    )
+    columns = compress(projection, n_source, n_target)
+    return ProjectionWiring(projection, n_source, n_target, rows, columns)
 
 
 def _number_profiles(network: QuantizedNetwork) -> tuple[dict[str, Ints], dict[str, Ints]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nmhw.values.linear import compose_csr
+from nmhw.values.linear import Pool, compose_csr
 from nmhw.values.quantized import QuantizedProjection
 
 if TYPE_CHECKING:
@@ -22,6 +24,42 @@ def pooled_map(projection: QuantizedProjection, n_source: int) -> csr_array:
     matrix = compose_csr(projection.pools, n_source)
     ones = np.ones_like(matrix.data, dtype=np.int64)
     return csr_array((ones, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def pooled_rows(projection: QuantizedProjection, n_source: int) -> NDArray[np.int64]:
+    """Return (n_source,) how many pooled elements cover each source element (1 without pools)."""
+    if not projection.pools:
+        return np.ones(n_source, np.int64)
+    # pools treat all channels alike
+    channels, height, width = projection.pools[0].in_shape
+    one = replace(projection, pools=_one_channel(projection))
+    covered = pooled_map(one, height * width).sum(axis=1)
+    return np.tile(np.asarray(covered, np.int64).ravel(), channels)
+
+
+def pixel_counts(projection: QuantizedProjection) -> csr_array:
+    """Return CSR (source pixels, target pixels) of a convolution: synapses of one source event.
+
+    They are the same between any two channels of one group, and none between groups:
+    ``synapse_counts`` without its c_in * c_out / groups copies.
+    """
+    geometry = projection.geometry
+    assert geometry is not None
+    n_target = geometry.out_shape[1] * geometry.out_shape[2]
+    pools = _one_channel(projection)
+    flat = replace(
+        geometry,
+        in_shape=(1, *geometry.in_shape[1:]),
+        out_shape=(1, *geometry.out_shape[1:]),
+        groups=1,
+    )
+    first = (pools[0] if pools else flat).in_shape
+    one = replace(projection, weights=projection.weights[:1, :1], geometry=flat, pools=pools)
+    return synapse_counts(one, first[1] * first[2], n_target)
+
+
+def _one_channel(projection: QuantizedProjection) -> tuple[Pool, ...]:
+    return tuple(replace(p, in_shape=(1, *p.in_shape[1:])) for p in projection.pools)
 
 
 def stored_synapses(projection: QuantizedProjection, n_target: int) -> csr_array:
