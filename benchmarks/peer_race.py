@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +36,22 @@ RACES = {
     "W1@5@64": DENSE,
     "W2@1": ("scipy-rows", "brian2-cython", "torch", "snntorch", "sinabs", "spikingjelly"),
     "W3@4096@5": (*EVENT, "numpy-dense"),
-    "W3@65536@5": ("scipy-rows",),
+    "W3@65536@5": ("scipy-rows", "brian2-cython", "nest", "lava"),
 }
 
 HEAD = """Functional speed against other simulators, one thread, stepping alone (no build, no load).
 A sample of W1@5@1 and W2@1 is one of the 200 that nmhw runs one after another."""
 
 
-def environments(talk: Any) -> dict[str, str | Path]:
-    """Return the interpreter of every peer, or the reason why there is none."""
+def environments(talk: Any, wanted: Sequence[str] = ()) -> dict[str, str | Path]:
+    """Return the interpreter of every wanted peer (default: all), or why there is none."""
     sys.path.insert(0, str(ROOT / "tests" / "live"))
     from build_environments import build, fingerprint
 
     found: dict[str, str | Path] = {peer: Path(sys.executable) for peer in OWN}
     for name, recipe in tomllib.loads((PEERS / "peers.toml").read_text()).items():
+        if wanted and not set(wanted) & set(recipe["peers"]):
+            continue
         folder = ROOT / ".live" / f"peer-{name}"
         stamp, python = folder / "ready.txt", folder / "env" / "bin" / "python"
         reason = None
@@ -87,10 +89,36 @@ def run_peer(peer: str, python: str | Path, graph: Path, runs: int) -> Row:
     return found
 
 
-def race_peers(race: Callable[..., dict[str, float]], runs: int, talk: Any) -> Iterator[Row]:
+def choose(workloads: Sequence[str], peers: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the races of these workloads and peers; empty = all.
+
+    Raises
+    ------
+    ValueError
+        For a workload or a peer that does not race, with those that do.
+    """
+    known = list(dict.fromkeys(peer for names in RACES.values() for peer in names))
+    for kind, given, there in (("workload", workloads, RACES), ("peer", peers, known)):
+        unknown = [name for name in given if name not in there]
+        if unknown:
+            raise ValueError(f"no {kind} {', '.join(unknown)} in the race: {', '.join(there)}")
+    chosen = {
+        name: tuple(peer for peer in names if not peers or peer in peers)
+        for name, names in RACES.items()
+        if not workloads or name in workloads
+    }
+    return {name: names for name, names in chosen.items() if names}
+
+
+def race_peers(
+    race: Callable[..., dict[str, float]],
+    runs: int,
+    talk: Any,
+    races: Mapping[str, Sequence[str]] = RACES,
+) -> Iterator[Row]:
     """Yield one row per workload and peer; nmhw is timed before and after every peer."""
-    pythons = environments(talk)
-    for name, peers in RACES.items():
+    pythons = environments(talk, [peer for peers in races.values() for peer in peers])
+    for name, peers in races.items():
         batch = int(name.split("@")[-1]) if name.startswith("W1") else 1
         samples = SEQUENCE if batch == 1 and not name.startswith("W3") else batch
         deployed = deploy_workload(load(name, samples))

@@ -143,23 +143,32 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer runs: under two minutes")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--workloads", default=",".join(NAMES), help="default: all (%(default)s)")
+    parser.add_argument("--workloads", help=f"default: all ({','.join(NAMES)})")
     parser.add_argument(
         "--threads", default="1", help="the simulator runs on one thread: 1 (the default)"
     )
     parser.add_argument("--runs", type=int, help=f"runs per median (default {RUNS})")
     parser.add_argument("--portable-c", action="store_true", help="C without AVX-512 intrinsics")
     parser.add_argument("--peers", action="store_true", help="race other simulators, nothing else")
+    parser.add_argument("--only-peers", metavar="A,B", help="race these (sanafe,lava)")
     parser.add_argument("--no-overheads", action="store_true", help="only the workloads")
     options = parser.parse_args(arguments)
-    options.workloads = options.workloads.split(",")
+    given = options.workloads.split(",") if options.workloads else []
+    only = options.only_peers.split(",") if options.only_peers else []
+    options.peers = options.peers or bool(only)
+    if options.peers:
+        try:
+            options.races = peer_race.choose(given, only)
+        except ValueError as error:
+            parser.error(str(error))
+    options.workloads = given or list(NAMES)
     unknown = [name for name in options.workloads if name not in NAMES]
     if unknown:
         parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(NAMES)}")
     if options.threads != "1":
         parser.error(f"--threads {options.threads}: the simulator runs on one thread")
     options.runs = options.runs or (QUICK_RUNS if options.quick else RUNS)
-    if options.runs < MIN_RUNS:
+    if options.runs < (1 if options.peers else MIN_RUNS):
         parser.error(f"--runs {options.runs}: a median needs at least {MIN_RUNS}")
     return options
 
@@ -175,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.peers:
         print("\n" + peer_race.HEAD + "\n\n" + peer_race.COLUMNS, file=talk)
         options.workloads, options.no_overheads = [], True
-        for row in peer_race.race_peers(race, options.runs, talk):
+        for row in peer_race.race_peers(race, options.runs, talk, options.races):
             rows.append(row)
             print(peer_race.render(row), file=talk, flush=True)
     for name in options.workloads:

@@ -152,6 +152,8 @@ def test_command_prints_rows_with_equal_spikes() -> None:
         (["--workloads", "W9@1"], "no workload W9@1"),
         (["--threads", "4"], "runs on one thread"),
         (["--runs", "1"], "at least 3"),
+        (["--peers", "--workloads", "W2@64"], "no workload W2@64 in the race"),
+        (["--only-peers", "nest,loihi"], "no peer loihi in the race"),
     ],
 )
 def test_wrong_options_exit_with_2(
@@ -189,3 +191,13 @@ def test_a_peer_that_cannot_run_has_its_reason(tmp_path: Path) -> None:
     assert "No such file" in found["reason"]
     row = {"on": "W1@5@1", "nmhw_events_per_s": 1e9, **found}
     assert found["reason"] in render(row)
+
+
+def test_chosen_peers_race_alone() -> None:
+    from peer_race import RACES, choose
+
+    assert choose([], []) == RACES
+    assert choose(["W3@65536@5"], []) == {"W3@65536@5": RACES["W3@65536@5"]}
+    chosen = choose([], ["lava", "sanafe"])
+    assert set(chosen["W1@5@1"]) == {"lava", "sanafe"}
+    assert "W1@5@64" not in chosen
