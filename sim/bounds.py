@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
 from nmhw.sim.kernels import fields as f
-from nmhw.values.quantized import QuantizedPopulation
+from nmhw.values.quantized import CellSpec, QuantizedPopulation
 
 Ints = NDArray[np.int64]
 
@@ -115,11 +115,16 @@ def choose_update(population: QuantizedPopulation, input_bound: int, n_steps: in
         return f.UPDATE_FLOAT_ROWS if simple and input_bound <= INT32_MAX else f.UPDATE_FLOAT
     unusual = "saturate-full" in (spec.u_overflow, spec.v_overflow)
     unusual |= "shift-tail" in (spec.u_decay, spec.v_decay)
-    if unusual or not simple or not _resets_stay_small(population):
+    if unusual or not _resets_stay_small(population):
         return f.UPDATE_GENERAL
-    if not spec.has_current and spec.v_decay != "mulshift":
-        return _choose_without_current(population, input_bound, n_steps)
-    return f.UPDATE_CURRENT if _current_fits(population, input_bound) else f.UPDATE_GENERAL
+    form = f.UPDATE_GENERAL
+    if simple and not spec.has_current and spec.v_decay != "mulshift":
+        form = _choose_without_current(population, input_bound, n_steps)
+    elif simple and _current_fits(population, input_bound):
+        form = f.UPDATE_CURRENT
+    if form == f.UPDATE_GENERAL and fits_lanes(population, input_bound, n_steps):
+        return f.UPDATE_LANES
+    return form
 
 
 def _check_saturating(population: QuantizedPopulation, *, simple: bool) -> None:
@@ -194,3 +199,87 @@ def _current_fits(population: QuantizedPopulation, x: int) -> bool:
         return False
     resets = (population.v0, population.v_reset) if spec.is_spiking else (population.v0,)
     return all(largest(v) <= 2 ** (spec.v_bits - 1) for v in resets)
+
+
+def fits_lanes(population: QuantizedPopulation, x: int, n_steps: int) -> bool:
+    """Whether a variant of the vector form computes the cell exactly.
+
+    Parameters
+    ----------
+    x : int
+        Largest |x| of one step, all shifts applied.
+    n_steps : int
+        Steps without a reset of the state.
+    """
+    spec = population.spec
+    several = spec.is_spiking and spec.max_spikes_per_step > 1
+    late = spec.is_spiking and spec.reset_delay == 1
+    if several and (late or int(population.threshold.min(initial=1)) <= 0):
+        return False
+    v_min = population.v_min
+    if v_min is not None and (spec.lower == "reset" or largest(v_min) > INT32_MAX):
+        return False
+    if not all(_keeps_fit(spec, *pair) for pair in _decays(population)):
+        return False
+    drive = _drive(population, x, n_steps)
+    return drive is not None and drive <= INT32_MAX and _sums_fit(population, drive, n_steps)
+
+
+def _decays(population: QuantizedPopulation) -> list[tuple[str, Ints]]:
+    """Return kind and constants of the decays that the cell has."""
+    spec = population.spec
+    decays: list[tuple[str, Ints]] = [(spec.v_decay, population.v_keep)]
+    if spec.has_current:
+        decays.append((spec.u_decay, population.u_keep))
+    return decays
+
+
+def _keeps_fit(spec: CellSpec, kind: str, keep: Ints) -> bool:
+    low, high = int(keep.min(initial=0)), int(keep.max(initial=0))
+    if kind == "mulshift":
+        return low >= 0 and high <= 2**spec.decay_bits and spec.decay_bits <= 15
+    if kind == "converge":
+        return largest(keep) < 2**CURRENT_BITS
+    return low >= 0 and (kind != "subtract" or high < 2**CURRENT_BITS)
+
+
+def _drive(population: QuantizedPopulation, x: int, n_steps: int) -> int | None:
+    """Return a bound of what one step adds to v; None where the current has no exact lanes."""
+    spec = population.spec
+    added = x + largest(population.u_bias)
+    if not spec.has_current:
+        cancels = ((population.u_bias + population.v_bias == 0) & (population.u_bias != 0)).any()
+        if cancels or added >= 2 ** (spec.u_bits - 1):
+            return None  # no bias in sum, yet the neuron counts as active; or the input saturates
+        return x + largest(population.u_bias + population.v_bias)
+    kinds = {spec.u_decay, spec.v_decay} - {"none", "clear"}
+    if len(kinds) > 1 or not kinds <= {"shift", "mulshift"}:
+        return None
+    reached = state_bound(spec.u_decay, population.u_keep, spec.decay_bits, 0, added, n_steps)
+    half = 2 ** (spec.u_bits - 1)
+    if reached >= half:
+        reached = half
+        if spec.u_bits > CURRENT_BITS or (spec.u_overflow == "wrap" and added > 2 * half):
+            return None
+    if reached + added > INT32_MAX:
+        return None
+    return reached + largest(population.v_bias)
+
+
+def _sums_fit(population: QuantizedPopulation, drive: int, n_steps: int) -> bool:
+    """Whether the sums of v are exact: proven not to overflow, or saturated by the form."""
+    spec = population.spec
+    start = max(largest(population.v0), largest(population.v_reset))
+    if population.v_min is not None:
+        start = max(start, largest(population.v_min))
+    if spec.v_decay == "converge":
+        drive += largest(population.v_keep)  # may lead away from 0
+    keep, half = population.v_keep, 2 ** (spec.v_bits - 1)
+    bound = state_bound(spec.v_decay, keep, spec.decay_bits, start, drive, n_steps)
+    if spec.sum_bits:
+        held = max(half, start if population.v_min is not None else bound)
+        return held + drive < 2 ** (min(spec.sum_bits, 32) - 1)
+    if spec.v_decay == "converge" and max(start, min(bound, half)) + drive > INT32_MAX:
+        return False
+    proven = bound < 2 ** (min(spec.v_bits, 32) - 1)
+    return proven or (spec.v_overflow == "saturate" and spec.v_bits <= 32)

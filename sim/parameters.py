@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
-from nmhw.sim.bounds import INT32_MAX
+from nmhw.sim.bounds import CURRENT_BITS, INT32_MAX
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.program import Program
 from nmhw.values.quantized import QuantizedPopulation
@@ -35,6 +35,11 @@ RESET_CODES = {
     "value": f.RESET_VALUE,
     "subtract": f.RESET_SUBTRACT,
     "none": f.RESET_NONE,
+}
+LANE_DECAYS = {
+    "mulshift": f.V_FACTOR,
+    "subtract": f.V_SUBTRACT,
+    "converge": f.V_CONVERGE,
 }
 #: Forms with int64 states.
 WIDE_FORMS = (f.UPDATE_GENERAL, f.UPDATE_SATURATING)
@@ -172,6 +177,8 @@ def _fill_fast(
     pop[f.P_STATE_MASK] = -1 if survives else 0
     pop[f.P_DECAY_MASK] = -1 if spec.v_decay == "shift" else 0
     pop[f.P_CLEAR_MASK] = 0 if spec.v_decay == "clear" else -1
+    pop[f.P_U_DECAY_MASK] = -1 if spec.u_decay == "shift" else 0
+    pop[f.P_U_CLEAR_MASK] = 0 if spec.u_decay == "clear" else -1
     n = population.size
     fires_above = np.full(n, INT32_MAX)
     subtract = np.zeros(n, np.int64)
@@ -183,7 +190,9 @@ def _fill_fast(
             subtract = -population.v_reset
     narrow[f.I_THRESHOLD] = fires_above[place]
     narrow[f.I_SUBTRACT] = subtract[place]
-    if pop[f.P_UPDATE] == f.UPDATE_CURRENT:
+    if pop[f.P_UPDATE] == f.UPDATE_LANES:
+        _fill_lanes(pop, population, place, narrow)
+    elif pop[f.P_UPDATE] == f.UPDATE_CURRENT:
         narrow[f.I_BIAS] = population.v_bias[place]
         narrow[f.I_U_BIAS] = population.u_bias[place]
         narrow[f.I_KEEP] = _factors(spec.v_decay, population.v_keep, spec.decay_bits)[place]
@@ -194,6 +203,42 @@ def _fill_fast(
     if n:
         pop[f.P_THRESHOLD], pop[f.P_SUBTRACT] = narrow[f.I_THRESHOLD, 0], narrow[f.I_SUBTRACT, 0]
         pop[f.P_KEEP] = narrow[f.I_KEEP, 0]
+
+
+def lane_variant(population: QuantizedPopulation) -> int:
+    """Return which variant of the vector form (``V_*``) a population needs."""
+    spec, rests = population.spec, population.refractory_steps
+    kinds = {spec.v_decay, spec.u_decay} if spec.has_current else {spec.v_decay}
+    decay = next((code for name, code in LANE_DECAYS.items() if name in kinds), f.V_SHIFT)
+    return (
+        decay
+        + f.V_CURRENT * spec.has_current
+        + f.V_LATE * (spec.is_spiking and spec.reset_delay == 1)
+        + f.V_RESTS * (rests is not None and bool(rests.any()))
+    )
+
+
+def _fill_lanes(
+    pop: Ints, population: QuantizedPopulation, place: Any, narrow: NDArray[np.int32]
+) -> None:
+    """Fill what a variant of the vector form reads beside the rest."""
+    spec, variant = population.spec, lane_variant(population)
+    decay = variant % f.V_DECAYS
+    pop[f.P_VARIANT] = variant
+    pop[f.P_SUM_BITS] = min(spec.sum_bits, 32)
+    pop[f.P_U_WRAP] &= spec.u_bits <= CURRENT_BITS  # wider ones were proven not to overflow
+    pop[f.P_U_BITS] = min(spec.u_bits, 32)
+    narrow[f.I_V_MIN] = -(2**31) if population.v_min is None else population.v_min[place]
+    keeps = [(f.I_KEEP, spec.v_decay, population.v_keep)]
+    keeps += [(f.I_U_KEEP, spec.u_decay, population.u_keep)] if spec.has_current else []
+    for row, kind, keep in keeps:
+        if decay == f.V_FACTOR:
+            keep = _factors(kind, keep, spec.decay_bits)
+        narrow[row] = (np.clip(keep, 0, 31) if decay == f.V_SHIFT else keep)[place]
+    if spec.has_current:
+        narrow[f.I_BIAS], narrow[f.I_U_BIAS] = population.v_bias[place], population.u_bias[place]
+    else:
+        narrow[f.I_BIAS] = (population.u_bias + population.v_bias)[place]
 
 
 def _factors(kind: str, keep: Ints, bits: int) -> Ints:

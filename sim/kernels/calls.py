@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from nmhw.sim.kernels import cells, float_rows, neurons, saturating, synapses
 from nmhw.sim.kernels import fields as f
+from nmhw.sim.kernels.lanes import lanes_kernel
 from nmhw.sim.kernels.probes import store_probes
 
 LONG = types.int64
@@ -49,6 +50,11 @@ def _update_int(acc: Any) -> Signature:
 
 def _update_float(acc: Any) -> Signature:
     return types.int32(I64, TABLE, acc, F32, F32, F32_ROWS, BYTES, I32)
+
+
+def _update_lanes(acc: Any) -> Signature:
+    head = (I64, TABLE, acc, I32, I32, I32_ROWS, I32, I32, BYTES, I32, U32, LONG)
+    return types.UniTuple(LONG, 2)(*head)
 
 
 def _update_wide(params: Any, state: Any) -> Signature:
@@ -111,6 +117,7 @@ def _caller(form: Signature) -> Any:
 
 call_update16, call_update32 = _caller(_update_int(I16)), _caller(_update_int(I32))
 call_float16, call_float32 = _caller(_update_float(I16)), _caller(_update_float(I32))
+call_lanes16, call_lanes32 = _caller(_update_lanes(I16)), _caller(_update_lanes(I32))
 call_general, call_float = _caller(UPDATE_WIDE), _caller(UPDATE_WIDE_FLOAT)
 call_fold16, call_fold32 = _caller(_fold(I16, I64)), _caller(_fold(I32, I64))
 call_fold16_narrow, call_fold32_narrow = _caller(_fold(I16, I32)), _caller(_fold(I32, I32))
@@ -161,7 +168,11 @@ _ADDRESSES: dict[int, int] = {}
 def address(slot: int) -> int:
     """Return the address of a form, compiled or read from the cache on first use."""
     if slot not in _ADDRESSES:
-        kernel, form = _FORMS[slot]
+        if slot >= f.CALL_LANES:
+            variant, is_16 = divmod(slot - f.CALL_LANES, 2)
+            kernel, form = lanes_kernel(variant), _update_lanes(I16 if is_16 else I32)
+        else:
+            kernel, form = _FORMS[slot]
         kernel.compile(form)
         compiled = kernel.overloads[form.args]
         name = compiled.fndesc.llvm_func_name
@@ -200,6 +211,9 @@ def needed_slots(
             if kind != f.UPDATE_SATURATING:
                 slots.update(f.CALL_FOLD + is_16 for is_16 in widths)
             continue
-        slots.add(f.CALL_UPDATE + 2 * kind + widths[0])
+        first_slot = f.CALL_UPDATE + 2 * kind
+        if kind == f.UPDATE_LANES:
+            first_slot = f.CALL_LANES + 2 * int(pop[f.P_VARIANT])
+        slots.add(first_slot + widths[0])
         slots.update(f.CALL_FOLD_NARROW + is_16 for is_16 in widths[1:])
     return slots

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
-from nmhw.sim.kernels.fields import P_IS_SPIKING, P_MAX_SPIKES, P_ORDER, P_SIZE
+from nmhw.sim.kernels.fields import P_ORDER, P_SIZE
 from nmhw.sim.kernels.intrinsics import borrow, mask_of_64, trailing_zeros
 
 
@@ -61,6 +61,7 @@ def _close_over(stamp: str) -> Any:
     ):  # fmt: skip
         """Split ``events`` (rows first_row..end_row, populations in update order in each row).
 
+        The spikes of a population in a row are sorted, so those of one neuron follow each other.
         ``cursors[p]`` is where the next event of population p goes in the three outputs, whose
         samples count from ``first_sample``;
         ``scratch`` = (bytes, int32 counts), all zero, as long as the largest population and a
@@ -91,18 +92,20 @@ def _close_over(stamp: str) -> Any:
                     for k in range(n):
                         index_of[out + k] = order[place + np.int64(events[at + k])]
                     _sort_short(index_of, out, out + n)
-                elif pops[p, P_MAX_SPIKES] == 1 or not pops[p, P_IS_SPIKING]:
-                    for k in range(np.uint64(n)):
-                        spike = np.uint64(events[np.uint64(at) + k])
-                        seen[np.uint64(order[np.uint64(place) + spike])] = 1
-                    _write_seen(seen, size, index_of, out)
                 else:
+                    repeats, last = np.int64(0), np.uint64(size)
                     for k in range(np.uint64(n)):
                         spike = np.uint64(events[np.uint64(at) + k])
-                        i = np.uint64(order[np.uint64(place) + spike])
-                        seen[i] = 1
-                        times[i] += 1
-                    _write_repeated(seen, times, size, index_of, out)
+                        repeats += spike == last
+                        last = spike
+                        seen[np.uint64(order[np.uint64(place) + spike])] = 1
+                    if repeats == 0:
+                        _write_seen(seen, size, index_of, out)
+                    else:
+                        for k in range(np.uint64(n)):
+                            spike = np.uint64(events[np.uint64(at) + k])
+                            times[np.uint64(order[np.uint64(place) + spike])] += 1
+                        _write_repeated(seen, times, size, index_of, out)
                 at += n
 
     return export_events

@@ -80,7 +80,10 @@ P_SUM_BITS = 37  # width of v before the comparison, 0 where it is that of the s
 P_SECOND = 38  # base of the second current in the int64 pools, -1 without one
 P_FIRST_RUN = 39  # its runs of neurons, see RUN_*
 P_END_RUN = 40
-P_FIELDS = 41
+P_VARIANT = 41  # of UPDATE_LANES, see V_*
+P_U_DECAY_MASK = 42  # as P_DECAY_MASK and P_CLEAR_MASK, of the current
+P_U_CLEAR_MASK = 43
+P_FIELDS = 44
 
 # ---- runs: neurons in a row on one core whose sums lie in a row; updated, and counted, together
 RUN_NEURON = 0  # its first, in the common pools
@@ -95,9 +98,21 @@ UPDATE_UNIFORM_CLAMP = 1  # the same with saturation
 UPDATE_ARRAYS = 2  # int32, parameters per neuron, saturation
 UPDATE_CURRENT = 3  # int32, u and v with multiplicative decays
 UPDATE_FLOAT_ROWS = 4  # float32, one spike, reset in the same step, no refractory time
-UPDATE_GENERAL = 5  # int64, everything (this and the next read the folded int64 sums)
-UPDATE_FLOAT = 6  # float32, everything
-UPDATE_SATURATING = 7  # int64, input added in order before the decay, two currents, aliases
+UPDATE_LANES = 5  # int32, parameters per neuron, nearly everything: see V_*
+UPDATE_GENERAL = 6  # int64, everything (this and the next read the folded int64 sums)
+UPDATE_FLOAT = 7  # float32, everything
+UPDATE_SATURATING = 8  # int64, input added in order before the decay, two currents, aliases
+
+# ---- variants of UPDATE_LANES: a decay and flags
+V_SHIFT = 0  # shift, none, clear
+V_FACTOR = 1  # mulshift, none, clear
+V_SUBTRACT = 2
+V_CONVERGE = 3
+V_DECAYS = 4
+V_CURRENT = 4  # a current, which decays as v does
+V_LATE = 8  # reset one step behind the spike
+V_RESTS = 16  # refractory steps
+V_END = 32
 
 DECAY_NONE = 0
 DECAY_CLEAR = 1
@@ -123,7 +138,8 @@ I_BIAS = 2  # without current: u_bias + v_bias
 I_KEEP = 3  # of v
 I_U_KEEP = 4
 I_U_BIAS = 5
-I_FIELDS = 6
+I_V_MIN = 6
+I_FIELDS = 7
 
 G_U_KEEP = 0  # int64 pool
 G_V_KEEP = 1
@@ -166,9 +182,10 @@ C_FIELDS = 9
 
 # ---- slots in the table of kernel addresses
 CALL_UPDATE = 0  # + 2 * UPDATE_* + (accumulator is int16)
-CALL_FOLD = 16  # to int64; + (accumulator is int16)
-CALL_FOLD_NARROW = 18  # to int32; + (accumulator is int16)
-CALL_PROBES = 20
-CALL_POOL = 21
-CALL_DELIVER = 22  # + KIND_*
-CALL_SLOTS = 30
+CALL_FOLD = 18  # to int64; + (accumulator is int16)
+CALL_FOLD_NARROW = 20  # to int32; + (accumulator is int16)
+CALL_PROBES = 22
+CALL_POOL = 23
+CALL_DELIVER = 24  # + KIND_*
+CALL_LANES = 32  # + 2 * P_VARIANT + (accumulator is int16)
+CALL_SLOTS = CALL_LANES + 2 * V_END

@@ -21,6 +21,8 @@ from nmhw.sim.kernels.calls import (
     call_fold32,
     call_fold32_narrow,
     call_general,
+    call_lanes16,
+    call_lanes32,
     call_probes,
     call_update16,
     call_update32,
@@ -45,6 +47,7 @@ from nmhw.sim.kernels.fields import (
     C_STOP,
     CALL_FOLD,
     CALL_FOLD_NARROW,
+    CALL_LANES,
     CALL_PROBES,
     CALL_UPDATE,
     P_BASE,
@@ -60,11 +63,13 @@ from nmhw.sim.kernels.fields import (
     P_SIZE,
     P_SLOTS,
     P_UPDATE,
+    P_VARIANT,
     RUN_COLUMN,
     RUN_WEIGHT,
     UPDATE_FLOAT,
     UPDATE_FLOAT_ROWS,
     UPDATE_GENERAL,
+    UPDATE_LANES,
     UPDATE_SATURATING,
 )
 from nmhw.sim.kernels.intrinsics import borrow
@@ -111,6 +116,23 @@ def _update_fast(pop, port, calls, accs, params, states, runs, flags, active):
 
 
 @inlined
+def _update_lanes(pop, port, calls, accs, params, states, rests, runs, outs, ring, ring_at):
+    """Run a variant of the vector form on its one accumulator; return (spikes, saturations)."""
+    acc16, acc32, _ = accs
+    u, v, _, _, _, _ = states
+    resting, steps = rests
+    flags, active, _ = outs
+    call = calls[CALL_LANES + 2 * pop[P_VARIANT] + port[A_IS16]]
+    if port[A_IS16]:
+        return call_lanes16(
+            call, pop, runs, acc16, u, v, params[0], resting, steps, flags, active, ring, ring_at
+        )
+    return call_lanes32(
+        call, pop, runs, acc32, u, v, params[0], resting, steps, flags, active, ring, ring_at
+    )
+
+
+@inlined
 def _update(pop, ports, calls, accs, params, states, rests, runs, outs, ring, ring_at):
     """Fold the accumulators, run the update, list the spikes; return (spikes, saturations)."""
     acc16, acc32, x64 = accs
@@ -135,6 +157,10 @@ def _update(pop, ports, calls, accs, params, states, rests, runs, outs, ring, ri
     port = ports[first]
     for k in range(first + 1, pop[P_END_PORT]):
         _fold_narrow(ports[k], calls, acc16, acc32, port[A_OFFSET])
+    if kind == UPDATE_LANES:
+        return _update_lanes(
+            pop, port, calls, accs, params, states, rests, runs, outs, ring, ring_at
+        )
     clipped = np.int64(_update_fast(pop, port, calls, accs, params, states, runs, flags, active))
     return scan_flags(flags, pop[P_BASE], pop[P_SIZE], ring, ring_at), clipped
 

@@ -105,6 +105,63 @@ def random_population(r: Rng, name: str, shape: tuple[int, ...]) -> QuantizedPop
     )
 
 
+def random_lane_population(r: Rng, name: str, shape: tuple[int, ...]) -> QuantizedPopulation:
+    """Return a cell of the vector form: several spikes, late, with a lower bound or a rest."""
+    kind = str(r.choice(["several", "several", "late", "single"]))
+    has_current = bool(r.random() < 0.4)
+    leak = str(r.choice(["shift", "mulshift"]))
+    decays = (
+        [leak, leak, "none", "clear"] if has_current else ["none", leak, "subtract", "converge"]
+    )
+    v_decay = str(r.choice(decays))
+    has_low = bool(r.random() < 0.7)
+    v_bits = int(r.choice([32, 24, 20]))
+    wider = has_low and v_bits < 32 and r.random() < 0.4
+    n = int(np.prod(shape))
+    unit = int(r.choice([1, 1, 8, 64]))
+    spec = CellSpec(
+        has_current=has_current,
+        is_spiking=bool(r.random() < 0.95),
+        u_decay=str(r.choice(decays)) if has_current else "clear",  # type: ignore[arg-type]
+        v_decay=v_decay,  # type: ignore[arg-type]
+        decay_bits=int(r.choice([12, 8])),
+        rounding=str(r.choice(["toward-zero", "floor"])),  # type: ignore[arg-type]
+        u_bits=int(r.choice([32, 30, 24])),
+        v_bits=v_bits,
+        u_overflow=str(r.choice(["wrap", "saturate"])),  # type: ignore[arg-type]
+        compare=str(r.choice([">", ">="])),  # type: ignore[arg-type]
+        reset=str(r.choice(["subtract", "subtract", "zero", "value", "none"])),  # type: ignore[arg-type]
+        reset_delay=int(kind == "late"),  # type: ignore[arg-type]
+        max_spikes_per_step=int(r.choice([2, 15, 4096])) if kind == "several" else 1,
+        sum_bits=32 if wider else 0,
+    )
+    full = 2**spec.decay_bits
+    keeps = {"mulshift": (0, full + 1), "shift": (0, 9), "subtract": (0, 40), "converge": (-9, 40)}
+    zeros = np.zeros(n, np.int64)
+    at_the_edge = bool(r.random() < 0.15)  # of 32 bits
+    reach = 2**30 if at_the_edge else 50 * unit
+    threshold = r.integers(1, 2**30 if at_the_edge else 300 * unit, n)
+    lows = {"zero": zeros, "threshold": -threshold, "any": r.integers(-900, 9, n) * unit}
+    biased = bool(r.random() < 0.3)
+    return QuantizedPopulation(
+        name,
+        shape,
+        spec,
+        u_keep=r.integers(*keeps.get(spec.u_decay, (0, 1)), n),
+        v_keep=r.integers(*keeps.get(spec.v_decay, (0, 1)), n),
+        u_bias=r.integers(-40, 60, n) if biased and has_current else zeros,
+        v_bias=r.integers(-reach, reach, n) if biased or at_the_edge else zeros,
+        threshold=threshold,
+        v_reset=r.integers(-50, 50, n),
+        v0=r.integers(-2 * reach + 2, 2 * reach - 2, n) if r.random() < 0.4 else zeros,
+        scale=np.ones(n),
+        profile_index=zeros,
+        depth=0,
+        v_min=lows[str(r.choice(list(lows)))] if has_low else None,
+        refractory_steps=r.integers(0, 4, n) if r.random() < 0.35 else None,
+    )
+
+
 def random_weights(r: Rng, shape: tuple[int, ...]) -> np.ndarray:
     """Return weights of one of the widths that the kernels store differently."""
     style = r.integers(0, 5)
@@ -196,7 +253,9 @@ def random_conv(
     return projection, out
 
 
-def make_case(seed: int) -> Case:
+def make_case(
+    seed: int, make_population: Callable[..., QuantizedPopulation] = random_population
+) -> Case:
     """Return a network, its input events and the steps to simulate."""
     r = np.random.default_rng(seed)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -222,7 +281,7 @@ def make_case(seed: int) -> Case:
             projections.append(
                 random_projection(r, f"{source}>{name}", (source, shapes[source]), (name, shape))
             )
-        populations.append(random_population(r, name, shape))
+        populations.append(make_population(r, name, shape))
         shapes[name] = shape
     for k in range(int(r.integers(0, 4))):
         source = str(r.choice(list(shapes)))
@@ -264,3 +323,14 @@ def make_case(seed: int) -> Case:
 def random_case() -> Callable[[int], Case]:
     """Return ``make_case``: seed -> (network, events by input, steps to simulate)."""
     return make_case
+
+
+def make_lane_case(seed: int) -> Case:
+    """Return a case all of whose cells go into the lanes of the vector form, if they fit."""
+    return make_case(seed, random_lane_population)
+
+
+@pytest.fixture(scope="session")
+def lane_case() -> Callable[[int], Case]:
+    """Return ``make_lane_case``: seed -> (network, events by input, steps to simulate)."""
+    return make_lane_case

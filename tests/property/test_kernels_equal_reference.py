@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
+from nmhw.sim.bounds import choose_update
 from nmhw.sim.engine import run_program
 from nmhw.sim.engine_output import EngineOutput
+from nmhw.sim.kernels import fields as f
+from nmhw.sim.parameters import lane_variant
 from nmhw.sim.program import build_program
 from nmhw.sim.reference import ReferenceOutput, run_reference
 from nmhw.values.events import SpikeEvents
@@ -25,6 +28,8 @@ from nmhw.values.quantized import (
     QuantizedPopulation,
     QuantizedProjection,
 )
+
+Case = tuple[QuantizedNetwork, dict[str, SpikeEvents], int]
 
 
 def saturating_population(r: np.random.Generator, name: str, n: int) -> QuantizedPopulation:
@@ -166,11 +171,8 @@ def assert_active_equal(
     np.testing.assert_array_equal(engine.core_active, per_row)
 
 
-@given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans(), every=st.integers(1, 3))
-def test_every_spike_state_and_count_is_equal(
-    random_case: Callable[[int], Any], seed: int, continuous: bool, every: int
-) -> None:
-    network, events, n_steps = random_case(seed)
+def check_every_count(case: Case, seed: int, continuous: bool, every: int) -> None:
+    network, events, n_steps = case
     probes = [Probe(p.name, variable, every) for p in network.populations for variable in "uv"]
     options: dict[str, Any] = {"n_steps": n_steps, "probes": probes, "continuous": continuous}
     with np.errstate(over="ignore"):
@@ -191,6 +193,47 @@ def test_every_spike_state_and_count_is_equal(
         per_step = np.zeros(engine.step_counts[name].shape, np.int64)
         np.add.at(per_step, (spikes.sample, spikes.step), 1)
         np.testing.assert_array_equal(engine.step_counts[name], per_step)
+
+
+@given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans(), every=st.integers(1, 3))
+def test_every_spike_state_and_count_is_equal(
+    random_case: Callable[[int], Case], seed: int, continuous: bool, every: int
+) -> None:
+    check_every_count(random_case(seed), seed, continuous, every)
+
+
+@given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans(), every=st.integers(1, 3))
+def test_the_lanes_of_the_vector_form_are_equal(
+    lane_case: Callable[[int], Case], seed: int, continuous: bool, every: int
+) -> None:
+    check_every_count(lane_case(seed), seed, continuous, every)
+
+
+def test_the_lane_cases_reach_every_variant_and_repeat_spikes(
+    lane_case: Callable[[int], Case],
+) -> None:
+    variants: set[int] = set()
+    counts: set[int] = set()
+    for seed in range(80):
+        network, events, n_steps = lane_case(seed)
+        for p in network.populations:
+            if choose_update(p, 1000, n_steps) == f.UPDATE_LANES:
+                variants.add(lane_variant(p))
+        if seed < 10:
+            output = run_reference(network, events, n_steps=n_steps)
+            for p in network.populations:
+                spikes = output.spikes[p.name]
+                place = (spikes.sample, spikes.step, spikes.index)
+                counts |= set(np.unique(np.unique(place, axis=1, return_counts=True)[1]).tolist())
+    decays = (f.V_SHIFT, f.V_FACTOR, f.V_SUBTRACT, f.V_CONVERGE)
+    decays += (f.V_CURRENT + f.V_SHIFT, f.V_CURRENT + f.V_FACTOR)
+    assert variants == {
+        decay + late + rests
+        for decay in decays
+        for late in (0, f.V_LATE)
+        for rests in (0, f.V_RESTS)
+    }
+    assert {1, 2, 3, 15} <= counts
 
 
 @given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans())
