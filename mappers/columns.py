@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.values.connectivity import pixel_counts, synapse_counts
+from nmhw.values.connectivity import pixel_counts, synapse_counts, synapse_pattern
 from nmhw.values.quantized import QuantizedProjection
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
 
 Ints = NDArray[np.int64]
 
@@ -24,9 +28,11 @@ class Columns:
     ----------
     n_sources, n_targets : int
         Pixels per channel.
-    indptr, sources, counts : arrays
-        Compressed columns: the source pixels of target pixel t are
-        ``sources[indptr[t]:indptr[t + 1]]`` with ``counts`` synapses each.
+    indptr : (n_targets + 1,) int64
+    sources : (n_entries,) int32
+        The source pixels of target pixel t are ``sources[indptr[t]:indptr[t + 1]]``.
+    counts : (n_entries,) int64 or None
+        Synapses of every entry; None = 1 each.
     groups, source_channels, target_channels : int
         Channels are those of one group.
     """
@@ -34,8 +40,8 @@ class Columns:
     n_sources: int
     n_targets: int
     indptr: Ints
-    sources: Ints
-    counts: Ints
+    sources: NDArray[np.int32]
+    counts: Ints | None = None
     groups: int = 1
     source_channels: int = 1
     target_channels: int = 1
@@ -52,13 +58,21 @@ class Columns:
         group, pixel = np.divmod(place, self.n_targets)
         at = _column_entries(self.indptr, pixel)
         lengths = self.indptr[pixel + 1] - self.indptr[pixel]
-        source, weights = self.sources[at], self.counts[at]
+        source = self.sources[at]
+        weights = None if self.counts is None else self.counts[at]
         if self.groups > 1:
             source = source + np.repeat(group * self.n_sources, lengths)
         if times is not None:
-            weights = weights * np.repeat(times, lengths)
-        total = np.bincount(source, weights=weights, minlength=self.groups * self.n_sources)
-        return self._per_element(total.astype(np.int64))
+            repeated = np.repeat(times, lengths)
+            weights = repeated if weights is None else weights * repeated
+        total = np.bincount(source, weights, minlength=self.groups * self.n_sources)
+        return self._per_element(total.astype(np.int64, copy=False))
+
+    @property
+    def n_synapses(self) -> int:
+        """Synapses between all channels."""
+        stored = self.sources.size if self.counts is None else int(self.counts.sum())
+        return stored * self.groups * self.source_channels * self.target_channels
 
     def reached(self) -> Ints:
         """Return all sources with a synapse, ascending."""
@@ -66,8 +80,14 @@ class Columns:
         pixels[self.sources] = True
         return np.flatnonzero(self._per_element(np.tile(pixels, self.groups)))
 
-    def sum_per_target(self, values: Ints) -> Ints:
-        """Return (all targets,) sums of ``values``, one per entry, over every target's sources."""
+    def sum_per_target(self, measure: Callable[[Ints], Ints], rows: Ints | None = None) -> Ints:
+        """Return (all targets,) the sum of a measure over the axons of every target.
+
+        ``measure`` takes the synapses of axons, or the ``rows`` (all sources,) that each reads.
+        """
+        if self.counts is None:  # there are no pools, so that rows are read once too
+            return self.fan_in() * measure(np.ones(1, np.int64))
+        values = measure(self.counts if rows is None else rows[self.sources])
         per_pixel = np.diff(np.concatenate([[0], np.cumsum(values)])[self.indptr])
         return np.tile(per_pixel * self.source_channels, self.groups * self.target_channels)
 
@@ -87,18 +107,24 @@ class Columns:
 def compress(projection: QuantizedProjection, n_source: int, n_target: int) -> Columns:
     """Return the columns of a projection that is not stored densely."""
     geometry = projection.geometry
+    if geometry is None and not projection.pools:
+        pattern = synapse_pattern(projection, n_target).tocsc()
+        return Columns(n_source, n_target, pattern.indptr.astype(np.int64), _narrow(pattern))
+    channels = (1, 1, 1)
     if geometry is None:
-        matrix, channels = synapse_counts(projection, n_source, n_target), (1, 1, 1)
+        columns = synapse_counts(projection, n_source, n_target).tocsc()
     else:
-        matrix = pixel_counts(projection)
+        columns = pixel_counts(projection).tocsc()
         outputs, inputs = projection.weights.shape[:2]
         channels = (geometry.groups, int(inputs), int(outputs) // geometry.groups)
-    columns = matrix.tocsc()
     columns.eliminate_zeros()
-    indptr, sources, counts = (
-        array.astype(np.int64) for array in (columns.indptr, columns.indices, columns.data)
-    )
-    return Columns(*matrix.shape, indptr, sources, counts, *channels)
+    counts = columns.data.astype(np.int64, copy=False)
+    indptr = columns.indptr.astype(np.int64)
+    return Columns(*columns.shape, indptr, _narrow(columns), counts, *channels)
+
+
+def _narrow(columns: csc_array) -> NDArray[np.int32]:
+    return columns.indices.astype(np.int32, copy=False)
 
 
 def _column_entries(indptr: Ints, columns: Ints) -> Ints:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nmhw.values.connectivity import pooled_map, synapse_counts
+from nmhw.values.connectivity import pooled_map, synapse_counts, synapse_pattern
 from nmhw.values.quantized import ConvGeometry, QuantizedProjection
 
 if TYPE_CHECKING:
@@ -57,8 +57,13 @@ def axons_by_core(
     geometry = projection.geometry
     groups = channels = 1
     if geometry is None:
-        n_pixels = n_source
-        labelled = _labelled(synapse_counts(projection, n_source, target_core.size), home)
+        n_pixels, n_target = n_source, target_core.size
+        counts = (
+            synapse_counts(projection, n_source, n_target)
+            if projection.pools
+            else synapse_pattern(projection, n_target)
+        )
+        labelled = _labelled(counts, home)
     else:
         groups, channels = geometry.groups, geometry.in_shape[0] // geometry.groups
         n_pixels = n_source // geometry.in_shape[0]
@@ -99,7 +104,8 @@ def _labelled(counts: csr_array, home: Ints) -> csc_array:
     from scipy.sparse import csr_array
 
     shape = (counts.shape[0], int(home.max(initial=-1)) + 1)
-    return csr_array((counts.data, home[counts.indices], counts.indptr), shape=shape).tocsc()
+    cores = home.astype(np.int32)[counts.indices]
+    return csr_array((counts.data, cores, counts.indptr), shape=shape).tocsc()
 
 
 def _labelled_pixels(

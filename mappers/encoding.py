@@ -19,7 +19,7 @@ class AxonBlock:
 
     Attributes
     ----------
-    sources : (n_axons,) int64
+    sources : (n_axons,) int32
         Source elements with a synapse here, ascending.
     n_targets : int
         Neurons of the target population on the core.
@@ -32,7 +32,7 @@ class AxonBlock:
     """
 
     projection: QuantizedProjection
-    sources: Ints
+    sources: NDArray[np.int32]
     n_targets: int
     list_lengths: Ints
     list_counts: Ints

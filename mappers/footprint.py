@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError
 from nmhw.mappers.encoding import AxonBlock, cheapest_encoding
-from nmhw.mappers.wiring import ProjectionWiring, Wiring
+from nmhw.mappers.wiring import ProjectionWiring, Sources, Wiring
 from nmhw.mappers.words import count_words, counts_words
 from nmhw.values.chip import ChipSpec
 
@@ -52,7 +53,7 @@ class CoreLoad:
 
     members: Mapping[str, Ints]
     blocks: Mapping[str, AxonBlock]
-    axons: Mapping[str, Ints]
+    axons: Mapping[str, Sources]
     profiles: frozenset[int]
     thresholds: frozenset[int]
     n_neurons: int
@@ -67,7 +68,7 @@ class CoreLoad:
 def load_slice(wiring: Wiring, population: str, neurons: Ints) -> CoreLoad:
     """Return the load of one slice alone on a core."""
     blocks: dict[str, AxonBlock] = {}
-    axons: dict[str, Ints] = {}
+    axons: dict[str, Sources] = {}
     for wires in wiring.incoming[population]:
         block = _block(wires, neurons)
         if block.sources.size:
@@ -233,5 +234,5 @@ def _memory_bits(chip: ChipSpec, load: CoreLoad, synapse_bits: int) -> int:
     )
 
 
-def _union(first: Ints | None, second: Ints) -> Ints:
+def _union(first: NDArray[Any] | None, second: NDArray[Any]) -> NDArray[Any]:
     return second if first is None else np.union1d(first, second)

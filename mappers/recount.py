@@ -6,6 +6,7 @@ it but ``nmhw.values.connectivity``.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,19 +39,26 @@ class Recount:
         cores = {p.name: self.mapping.core_of(p.name, p.size) for p in self.quantized.populations}
         for p in self.quantized.populations:
             self.used["neurons"] += p.n_compartments * np.bincount(cores[p.name], minlength=n_cores)
-        axons: dict[str, list[CoreAxons]] = {}
+        several: dict[str, dict[int, list[Ints]]] = {
+            name: {}
+            for name, n in Counter(p.source for p in self.quantized.projections).items()
+            if n > 1
+        }
         formats: list[tuple[int, tuple[object, ...]]] = []
         stored = set()
         for projection in self.quantized.projections:
             n_source, home = sizes[projection.source], cores[projection.target]
             rows = count_covered(projection, n_source)
-            by_core = neurons_by_core(home)
+            members = neurons_by_core(home)
             for found in axons_by_core(projection, n_source, home):
                 at = found.core
-                axons.setdefault(projection.source, []).append(found)
                 self.used["synapses"][at] += found.n_synapses.sum()
+                if projection.source in several:  # another projection may bring the same source
+                    several[projection.source].setdefault(at, []).append(found.source)
+                else:
+                    self._count_axons(at, found.source, cores.get(projection.source))
                 stored.add((projection.name, at))
-                how = self._stored(projection, by_core[at], found, rows)
+                how = self._stored(projection, members[at], found, rows)
                 if how is not None:
                     self.used["synapse_bits"][at] += how[0]
                     formats.append((at, how[1]))
@@ -58,7 +66,9 @@ class Recount:
             self.problems.append(
                 f"core {key[1]}: an encoding for {key[0]!r}, which has no synapse there"
             )
-        self._count_axons(axons, cores)
+        for name, by_core in several.items():
+            for at, sources in by_core.items():
+                self._count_axons(at, np.unique(np.concatenate(sources)), cores.get(name))
         for at in {at for at, _ in formats}:
             self.used["synapse_formats"][at] = len({f for a, f in formats if a == at})
         self._count_profiles(cores)
@@ -98,18 +108,11 @@ class Recount:
             return None
         return min(options, key=lambda o: o[0])
 
-    def _count_axons(self, axons: dict[str, list[CoreAxons]], cores: dict[str, Ints]) -> None:
-        for name, found in axons.items():
-            by_core: dict[int, list[Ints]] = {}
-            for one in found:
-                by_core.setdefault(one.core, []).append(one.source)
-            for core, sources in by_core.items():
-                # several projections may bring the same source
-                source = sources[0] if len(sources) == 1 else np.unique(np.concatenate(sources))
-                self.used["in_axons"][core] += source.size
-                if name in cores:
-                    home = cores[name][source]
-                    self.used["out_axons"] += np.bincount(home, minlength=self.chip.n_cores)
+    def _count_axons(self, core: int, source: Ints, home: Ints | None) -> None:
+        """Count distinct sources that reach ``core``; ``home`` = the cores of source neurons."""
+        self.used["in_axons"][core] += source.size
+        if home is not None:
+            self.used["out_axons"] += np.bincount(home[source], minlength=self.chip.n_cores)
 
     def _count_profiles(self, cores: dict[str, Ints]) -> None:
         profiles: dict[int, set[object]] = {}

@@ -21,6 +21,8 @@ from nmhw.values.connectivity import pooled_rows
 from nmhw.values.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 
 Ints = NDArray[np.int64]
+#: Elements of a source node: many, so narrow.
+Sources = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,16 +48,15 @@ class ProjectionWiring:
         """Synapses that events can read, counting one per source and pooled row."""
         if self.columns is None:
             return int(self.rows.sum()) * self.n_target
-        c = self.columns
-        return int(c.counts.sum()) * c.groups * c.source_channels * c.target_channels
+        return self.columns.n_synapses
 
-    def axons_of(self, neurons: Ints) -> tuple[Ints, Ints]:
-        """Return (sources ascending, synapses of each) that reach the target ``neurons``."""
+    def axons_of(self, neurons: Ints) -> tuple[Sources, Ints]:
+        """Return (sources ascending, int32; synapses of each) that reach the ``neurons``."""
         if self.columns is None:
-            covered = np.flatnonzero(self.rows)
+            covered = np.flatnonzero(self.rows).astype(np.int32)
             return covered, self.rows[covered] * neurons.size
         total = self.columns.synapses_from(neurons)
-        reached = np.flatnonzero(total)
+        reached = np.flatnonzero(total).astype(np.int32)
         return reached, total[reached]
 
     def connected(self) -> Ints:
@@ -80,8 +81,7 @@ class ProjectionWiring:
         if self.columns is None:
             total = int(measure(self.rows[self.rows > 0]).sum())
             return np.full(self.n_target, total, np.int64)
-        lengths = self.rows[self.columns.sources] if in_rows else self.columns.counts
-        return self.columns.sum_per_target(measure(lengths))
+        return self.columns.sum_per_target(measure, self.rows if in_rows else None)
 
     def channels(self, neurons: Ints) -> int:
         """Return how many output channels of the kernel the target ``neurons`` lie in."""

@@ -90,6 +90,17 @@ def stored_synapses(projection: QuantizedProjection, n_target: int) -> csr_array
     return csr_array((data, (rows, cols)), shape=(c * h * w, n_target))
 
 
+def synapse_pattern(projection: QuantizedProjection, n_target: int) -> csr_array:
+    """Return CSR (n_pooled, n_target) of int8 ones: where sparse storage has its synapses."""
+    from scipy.sparse import csr_array
+
+    assert projection.indptr is not None
+    assert projection.indices is not None
+    ones = np.ones(projection.indices.size, np.int8)
+    shape = (projection.indptr.size - 1, n_target)
+    return csr_array((ones, projection.indices, projection.indptr), shape=shape)
+
+
 def synapse_counts(projection: QuantizedProjection, n_source: int, n_target: int) -> csr_array:
     """Return CSR (n_source, n_target): stored synapses that one source event reads."""
     stored = stored_synapses(projection, n_target)
