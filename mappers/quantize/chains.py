@@ -45,7 +45,7 @@ def lower_projection(projection: Projection, n_source: int, n_target: int) -> Lo
     factor = math.prod(_average(p) for p in pools)
     pools = tuple(replace(p, kind="sum") for p in pools)
     if isinstance(last, Dense):
-        weights = np.ascontiguousarray(last.weight.T) * factor
+        weights = _times(np.ascontiguousarray(last.weight.T), factor)
         return LoweredProjection(*ends, "dense", weights, n_target, pools=pools)
     if isinstance(last, Conv):
         c_out = int(last.weight.shape[0])
@@ -57,7 +57,7 @@ def lower_projection(projection: Projection, n_source: int, n_target: int) -> Lo
             last.dilation,
             last.groups,
         )
-        weights = last.weight * factor
+        weights = _times(last.weight, factor)
         return LoweredProjection(*ends, "conv", weights, n_target, geometry=geometry, pools=pools)
     if isinstance(last, Sparse):
         return _sparse(ends, last.matrix, factor, n_target, pools)
@@ -147,16 +147,24 @@ def _sparse(
 ) -> LoweredProjection:
     from scipy.sparse import csr_array
 
-    csr = csr_array(matrix, copy=True)
-    csr.sum_duplicates()
-    csr.eliminate_zeros()
-    csr.sort_indices()
+    csr = csr_array(matrix)
+    if not csr.has_canonical_format or not csr.data.all():
+        csr = csr.copy()
+        csr.sum_duplicates()
+        csr.eliminate_zeros()
     return LoweredProjection(
         *ends,
         "sparse",
-        np.asarray(csr.data, np.float64) * factor,
+        _times(np.asarray(csr.data, np.float64), factor),
         n_target,
         indptr=csr.indptr.astype(np.int64),
-        indices=csr.indices.astype(np.int64),
+        indices=csr.indices.astype(np.int32),
         pools=pools,
     )
+
+
+def _times(weights: Floats, factor: float) -> Floats:
+    """Return the product, without a copy for the factor 1: nobody writes to lowered weights."""
+    if factor == 1 and weights.dtype == np.float64:
+        return weights
+    return weights * factor

@@ -232,7 +232,7 @@ def _project(
         storage="sparse",
         weights=_narrow(matrix.data),
         indptr=matrix.indptr.astype(np.int64),
-        indices=matrix.indices.astype(np.int64),
+        indices=matrix.indices.astype(np.int32),
         geometry=None,
         pools=(),
         weight_bits=projection.weight_bits if plane_bits is None else plane_bits,

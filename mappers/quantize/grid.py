@@ -121,18 +121,18 @@ def pick_grid(arithmetic: ArithmeticSpec, weights: Floats) -> WeightGrid:
     return weight_grid(arithmetic, sign_mode=cast(SignMode, arithmetic.sign_modes[0]))
 
 
-def pack_weights(weights: Ints) -> tuple[NDArray[np.integer[Any]], int]:
+def pack_weights(weights: NDArray[np.integer[Any]]) -> tuple[NDArray[np.integer[Any]], int]:
     """Return weights in the narrowest storage and the left shift that restores them.
 
     Common factors of two are dropped where that makes them fit int8; else int16, then int32.
     """
+    low, high = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
     for shift in range(4):
-        if weights.size and np.any(weights & ((1 << shift) - 1)):
+        if shift and np.any(weights & ((1 << shift) - 1)):
             break
-        small = weights >> shift
-        if not small.size or (small.min() >= -128 and small.max() <= 127):
-            return small.astype(np.int8), shift
-    wide = not weights.size or (weights.min() >= -(1 << 15) and weights.max() < 1 << 15)
+        if low >> shift >= -128 and high >> shift <= 127:
+            return (weights >> shift if shift else weights).astype(np.int8), shift
+    wide = low >= -(1 << 15) and high < 1 << 15
     return weights.astype(np.int16 if wide else np.int32), 0
 
 

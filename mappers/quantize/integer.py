@@ -22,7 +22,7 @@ from nmhw.mappers.quantize.late_reset import (
     feedback_synapses,
     with_subtractable_thresholds,
 )
-from nmhw.mappers.quantize.loss import WeightError, layer_loss, leak_error, weight_error
+from nmhw.mappers.quantize.loss import WeightError, layer_loss, leak_error, sum_error
 from nmhw.mappers.quantize.lower import LoweredProjection
 from nmhw.mappers.quantize.part import (
     Part,
@@ -78,13 +78,12 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     if arithmetic.weight_coding == "axons" and exponents:  # a neuron has one weight per axon type
         exponents = (max(exponents),) * len(exponents)
     projections, errors = [], []
-    rounded = list(gained)
     for k, projection in enumerate(gained):
         if part.is_literal or projection.name in part.explicit_weights:
             built = explicit_weights(part, part.incoming[k], part.delays[k], registers, ledger.chip)
             projections.append(built)
             continue
-        built, rounded[k], error = quantize_weights(
+        built, error = quantize_weights(
             projection, grids[k], exponents[k], registers.scale, part, part.delays[k], arithmetic
         )
         note_zero_weights(projection, built, part, ledger)
@@ -101,6 +100,8 @@ def quantize_integer(part: Part, ledger: Ledger) -> QuantizedPart:
     is_silent = not any(np.any(d) for d in drives)  # nothing is left that could overflow it
     overflow = (0.0, 0.0) if loss is None or is_silent else choice.overflow
     if loss is not None and loss.clipped_weights_fraction and not is_silent:
+        ends = zip(gained, projections, strict=True)
+        rounded = [restored(p, q, registers.scale, arithmetic) for p, q in ends]
         overflow = _overflow_of_clipped(part, rounded, registers.scale, arithmetic)
     if part.cell.form.is_late_reset:
         projections += feedback_synapses(part, registers, ledger)
@@ -153,20 +154,41 @@ def quantize_weights(
     part: Part,
     delay_steps: int,
     arithmetic: ArithmeticSpec,
-) -> tuple[QuantizedProjection, LoweredProjection, WeightError]:
-    """Round one projection (weights in membrane units) to its grid; also return it rounded."""
+) -> tuple[QuantizedProjection, WeightError]:
+    """Round one projection (weights in membrane units) to its grid."""
     unit = 2.0 ** (arithmetic.input_shift + exponent)
-    wanted = projection.multiply(scale / unit)
-    integers, clipped = grid.round(wanted, arithmetic.weight_rounding)
+    wanted = projection.weights
+    integers = np.empty_like(wanted, np.int32)
+    difference = np.empty_like(wanted)
+    n_clipped = 0
+    for rows in projection.blocks():
+        whole, clipped = grid.round(
+            projection.multiply(scale / unit, rows), arithmetic.weight_rounding
+        )
+        integers[rows] = whole
+        n_clipped += int(np.count_nonzero(clipped))
+        back = projection.multiply(unit / scale, rows, whole.astype(np.float64))
+        np.subtract(wanted[rows], back, out=difference[rows])
+    error = sum_error(wanted, difference, n_clipped)
+    del difference
     stored, packed = pack_weights(integers)
-    grown = replace(projection, weights=integers.astype(np.float64))
-    back = replace(projection, weights=grown.multiply(unit / scale))
-    error = weight_error(projection.weights, back.weights, clipped)
     per_unit = scale * part.cell.gain / unit / (1 << packed)
     built = build_projection(
         projection, stored, exponent + packed, delay_steps, grid, compact(per_unit)
     )
-    return built, back, error
+    return built, error
+
+
+def restored(
+    projection: LoweredProjection,
+    built: QuantizedProjection,
+    scale: Floats,
+    arithmetic: ArithmeticSpec,
+) -> LoweredProjection:
+    """Return ``projection`` with what its stored integers amount to, in membrane units."""
+    unit = 2.0 ** (arithmetic.input_shift + built.shift)
+    values = built.weights.astype(np.float64)
+    return replace(projection, weights=projection.multiply(unit / scale, values=values))
 
 
 def _overflow_of_clipped(

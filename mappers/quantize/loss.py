@@ -25,13 +25,14 @@ class WeightError:
 
 def weight_error(wanted: Floats, realized: Floats, clipped: NDArray[np.bool_]) -> WeightError:
     """Compare real weights with what the integers amount to (same shape)."""
-    difference = wanted - realized
-    return WeightError(
-        float(np.sum(wanted * wanted)),
-        float(np.sum(difference * difference)),
-        int(clipped.sum()),
-        int(clipped.size),
-    )
+    return sum_error(wanted, wanted - realized, int(clipped.sum()))
+
+
+def sum_error(wanted: Floats, difference: Floats, n_clipped: int) -> WeightError:
+    """Sum up what is missing of real weights; ``difference`` (same shape) is overwritten."""
+    noise = float(np.sum(np.multiply(difference, difference, out=difference)))
+    signal = float(np.sum(np.multiply(wanted, wanted, out=difference)))
+    return WeightError(signal, noise, n_clipped, int(wanted.size))
 
 
 def layer_loss(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +15,10 @@ from nmhw.values.quantized import ConvGeometry
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+#: Weights that are worked on at once.
+_BLOCK = 1 << 20
+_ALL = slice(None)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoweredProjection:
@@ -23,7 +28,7 @@ class LoweredProjection:
     ----------
     storage : "dense" | "sparse" | "conv"
     weights : dense (n_in, n_target), conv (c_out, c_in / groups, k_h, k_w), sparse (n_synapses,)
-    indptr, indices : CSR over (pooled) sources, sparse only
+    indptr, indices : CSR over (pooled) sources, sparse only; int64, int32
     geometry : conv only
     pools : sum pools in front
     n_target : int
@@ -38,7 +43,7 @@ class LoweredProjection:
     weights: Floats
     n_target: int
     indptr: Ints | None = None
-    indices: Ints | None = None
+    indices: NDArray[np.int32] | None = None
     geometry: ConvGeometry | None = None
     pools: tuple[Pool, ...] = ()
     is_bias: bool = False
@@ -50,14 +55,26 @@ class LoweredProjection:
             return 1
         return self.geometry.out_shape[1] * self.geometry.out_shape[2]
 
-    def multiply(self, per_target: Floats) -> Floats:
-        """Return the weights times a factor (n_target,) per target (conv: one per channel)."""
+    def blocks(self) -> Iterator[slice]:
+        """Yield slices of the weights' first axis, so that temporaries stay small."""
+        n = self.weights.shape[0]
+        step = max(1, _BLOCK * n // max(1, self.weights.size))
+        return (slice(first, first + step) for first in range(0, n, step))
+
+    def multiply(
+        self, per_target: Floats, rows: slice = _ALL, values: Floats | None = None
+    ) -> Floats:
+        """Return the weights times a factor (n_target,) per target (conv: one per channel).
+
+        ``rows`` chooses a part of the first axis, ``values`` replace its weights.
+        """
+        weights = self.weights[rows] if values is None else values
         if self.storage == "dense":
-            return self.weights * per_target
+            return weights * per_target
         if self.storage == "conv":
-            return self.weights * per_target[:: self.n_positions, None, None, None]
+            return weights * per_target[:: self.n_positions][rows, None, None, None]
         assert self.indices is not None
-        return self.weights * per_target[self.indices]
+        return weights * per_target[self.indices[rows]]
 
     def with_gain(self, gain: Floats) -> LoweredProjection:
         """Return the projection with weights in membrane units.
@@ -67,6 +84,8 @@ class LoweredProjection:
         projection = self
         if self.storage == "conv" and not is_constant(gain, self.n_positions):
             projection = self.unrolled()
+        if projection.weights.dtype == np.float64 and np.all(gain == 1):
+            return projection
         return replace(projection, weights=projection.multiply(gain))
 
     def unrolled(self) -> LoweredProjection:
@@ -79,20 +98,22 @@ class LoweredProjection:
             storage="sparse",
             weights=np.asarray(matrix.data, np.float64),
             indptr=matrix.indptr.astype(np.int64),
-            indices=matrix.indices.astype(np.int64),
+            indices=matrix.indices.astype(np.int32),
             geometry=None,
         )
 
     def peak(self) -> Floats:
         """Return max |w| (n_target,) of each target's synapses (0 without any)."""
-        magnitude = np.abs(self.weights)
-        if self.storage == "dense":
-            return magnitude.max(axis=0, initial=0.0)
         if self.storage == "conv":
-            return np.repeat(magnitude.max(axis=(1, 2, 3), initial=0.0), self.n_positions)
-        assert self.indices is not None
+            magnitude = np.abs(self.weights).max(axis=(1, 2, 3), initial=0.0)
+            return np.repeat(magnitude, self.n_positions)
         peak = np.zeros(self.n_target)
-        np.maximum.at(peak, self.indices, magnitude)
+        for rows in self.blocks():
+            magnitude = np.abs(self.weights[rows])
+            if self.indices is None:
+                np.maximum(peak, magnitude.max(axis=0, initial=0.0), out=peak)
+            else:
+                np.maximum.at(peak, self.indices[rows], magnitude)
         return peak
 
     def most_input(self) -> tuple[Floats, Floats]:
@@ -104,15 +125,21 @@ class LoweredProjection:
         fold = 1.0
         for pool in self.pools:
             fold *= pool.kernel[0] * pool.kernel[1]
-        parts = (np.maximum(self.weights, 0), np.maximum(-self.weights, 0))
-        if self.storage == "dense":
-            high, low = (part.sum(axis=0) for part in parts)
-        elif self.storage == "conv":
-            high, low = (np.repeat(p.sum(axis=(1, 2, 3)), self.n_positions) for p in parts)
-        else:
-            assert self.indices is not None
-            high, low = (np.bincount(self.indices, p, self.n_target) for p in parts)
+        high, low = (self._sum_above_zero(sign) for sign in (1, -1))
         return high * fold, low * fold
+
+    def _sum_above_zero(self, sign: int) -> Floats:
+        """Return (n_target,) sums of the weights of one sign, as magnitudes."""
+        if self.storage == "sparse":
+            assert self.indices is not None
+            total = np.zeros(self.n_target)
+            for rows in self.blocks():  # one by one: the order decides the last bits of a sum
+                np.add.at(total, self.indices[rows], np.maximum(sign * self.weights[rows], 0))
+            return total
+        part = np.maximum(self.weights if sign > 0 else -self.weights, 0)
+        if self.storage == "dense":
+            return np.asarray(part.sum(axis=0))
+        return np.repeat(part.sum(axis=(1, 2, 3)), self.n_positions)
 
 
 def is_constant(values: Floats, run: int) -> bool:

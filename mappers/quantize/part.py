@@ -118,7 +118,7 @@ def refuse_extremes(part: Part) -> None:
 
 
 def _refuse_extreme(what: str, values: NDArray[Any], where: str) -> None:
-    peak = float(np.abs(values).max(initial=0.0))
+    peak = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
     if peak > _LARGEST:
         raise UnsupportedError(
             f"a {what} is too large to quantize", got=f"{peak:.6g}", limit=f"{_LARGEST:.0e}",

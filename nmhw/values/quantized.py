@@ -150,7 +150,7 @@ class QuantizedProjection:
     weights : integer array
         dense: (n_in, n_target), rows = (pooled) source; conv: (c_out, c_in / groups, k_h, k_w);
         sparse: (n_synapses,) in row order.
-    indptr, indices : int64, sparse only
+    indptr, indices : int64, int32 (or int64); sparse only
         CSR over (pooled) sources -> targets.
     geometry : ConvGeometry, conv only
     pools : tuple of Pool
@@ -177,7 +177,7 @@ class QuantizedProjection:
     delay_steps: int
     shift: int = 0
     indptr: Ints | None = None
-    indices: Ints | None = None
+    indices: NDArray[np.int32 | np.int64] | None = None
     geometry: ConvGeometry | None = None
     pools: tuple[Pool, ...] = ()
     weight_bits: int = 8
