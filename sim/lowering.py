@@ -7,6 +7,7 @@ so that Loihi's even 9-bit weights are stored in 8.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,11 @@ from nmhw.sim.kernels.fields import (
     KIND_DENSE8,
     KIND_DENSE16,
     KIND_IN_ORDER,
-    KIND_SPARSE8,
     KIND_SPARSE32,
+    KIND_SPARSE_PACKED,
     KIND_SPARSE_WIDE,
 )
+from nmhw.sim.memory import aligned_zeros
 from nmhw.values.connectivity import pooled_map, stored_synapses
 from nmhw.values.quantized import QuantizedProjection
 
@@ -51,7 +53,9 @@ class LoweredProjection:
         Largest sum of |weight| over the synapses of one target: no step delivers more than this
         times the number of events per source.
     rows, width, flush : dense: rows, padded row length, rows per int16 partial sum
-    pointers, targets : sparse: row pointers (quads for KIND_SPARSE_WIDE) and target indices
+        (width of packed synapses: bits of a weight)
+    pointers, targets : sparse: row pointers (quads for KIND_SPARSE_WIDE) and target indices, or
+        packed synapses
     conv : segments of a convolution, or None
     pool : (pointers, pooled indices) over the source's internal order, or None
     """
@@ -115,14 +119,35 @@ def lower_projection(
     is_dense = projection.storage == "dense" and largest < 2**15
     if is_dense and _prefers_rows(int(np.count_nonzero(weights)), *weights.shape, beyond=True):
         return _lower_dense(weights, shift, rows_order, target_order, factor, pool)
-    matrix = stored_synapses(projection, n_target)
-    matrix.data = matrix.data >> shift
-    matrix.sum_duplicates()
+    matrix = _synapses(projection, weights, shift, n_target)
     n_stored = int(np.count_nonzero(matrix.data))
     if _largest(matrix.data) < 2**15 and _prefers_rows(n_stored, *matrix.shape, beyond=False):
         rows = matrix.astype(np.int16).toarray()
         return _lower_dense(rows, shift, rows_order, target_order, factor, pool)
     return _lower_sparse(matrix, shift, rows_order, target_order, factor, pool)
+
+
+def _synapses(
+    projection: QuantizedProjection, weights: NDArray[Any], shift: int, n_target: int
+) -> csr_array:
+    """Return all synapses as CSR without duplicates; narrow arrays of the network are not copied.
+
+    Parameters
+    ----------
+    weights : those of the projection, ``shift`` bits to the right
+    """
+    from scipy.sparse import csr_array
+
+    indices, indptr = projection.indices, projection.indptr
+    if projection.storage == "sparse" and indices is not None and indptr is not None:
+        shape = (indptr.size - 1, n_target)
+        plain: csr_array = csr_array((weights, indices, indptr), shape=shape)
+        if plain.has_canonical_format:
+            return plain
+    matrix = stored_synapses(projection, n_target)
+    matrix.data = matrix.data >> shift
+    matrix.sum_duplicates()
+    return matrix
 
 
 def lower_in_order(
@@ -265,25 +290,55 @@ def _lower_sparse(
         internal = np.empty(n, np.int64)
         internal[target_order] = np.arange(n)
         matrix = csr_array((matrix.data, internal[matrix.indices], matrix.indptr), matrix.shape)
-    matrix = matrix.copy() if rows_order is None else csr_array(matrix[rows_order])
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
+    if rows_order is not None:
+        matrix = csr_array(matrix[rows_order])
+    if target_order is not None or not matrix.data.all():
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
     data = matrix.data
-    bound = factor * int(np.bincount(matrix.indices, np.abs(data), n).max(initial=0))
-    if data.min(initial=0) < -128 or data.max(initial=0) > 127:
-        kind, weights = KIND_SPARSE32, data.astype(np.int32)
-    elif n > 2**16:
-        kind, weights = KIND_SPARSE8, data.astype(np.int8)
-    else:
+    bound = factor * _largest_input(matrix.indices, data, n)
+    least, most = int(data.min(initial=0)), int(data.max(initial=0))
+    if n <= 2**16 and least >= -128 and most <= 127:
         pointers, targets, quads = _pack_quads(matrix)
         return LoweredProjection(
             KIND_SPARSE_WIDE, quads, bound, shift, pointers=pointers, targets=targets, pool=pool
         )
-    indices = matrix.indices.astype(np.uint32)
     pointers = matrix.indptr.astype(np.uint32)
+    bits = max(most, ~least).bit_length() + 1
+    if (n - 1).bit_length() + bits <= 32:
+        return LoweredProjection(
+            KIND_SPARSE_PACKED, np.zeros(0, np.int32), bound, shift, width=bits,
+            pointers=pointers, targets=_pack_synapses(matrix.indices, data, bits), pool=pool,
+        )  # fmt: skip
     return LoweredProjection(
-        kind, weights, bound, shift, pointers=pointers, targets=indices, pool=pool
-    )
+        KIND_SPARSE32, data.astype(np.int32), bound, shift, pointers=pointers,
+        targets=matrix.indices.astype(np.uint32), pool=pool,
+    )  # fmt: skip
+
+
+def _largest_input(indices: NDArray[Any], weights: NDArray[Any], n_target: int) -> int:
+    """Return the largest sum of |weight| over the synapses of one target."""
+    sums = np.zeros(n_target, np.int64)
+    for here in _slices(weights.size):
+        chosen = _magnitudes(weights[here])
+        sums += np.bincount(indices[here], chosen, n_target).astype(np.int64)
+    return int(sums.max(initial=0))
+
+
+def _pack_synapses(indices: NDArray[Any], weights: NDArray[Any], bits: int) -> NDArray[np.uint32]:
+    """Return target << bits | weight of every synapse."""
+    packed = aligned_zeros(weights.size, np.uint32)
+    for here in _slices(weights.size):
+        low = weights[here].astype(np.int32).view(np.uint32) & np.uint32(2**bits - 1)
+        packed[here] = (indices[here].astype(np.uint32) << np.uint32(bits)) | low
+    return packed
+
+
+def _slices(size: int) -> Iterator[slice]:
+    """Yield slices that keep temporary arrays small beside the synapses."""
+    step = max(2**22, size // 16)
+    return (slice(at, min(size, at + step)) for at in range(0, size, step))
 
 
 def _pack_quads(

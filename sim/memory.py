@@ -16,3 +16,9 @@ def aligned_zeros(size: int, dtype: Any) -> NDArray[Any]:
     raw = np.zeros(n_bytes + CACHE_LINE_BYTES, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE_BYTES
     return raw[start : start + n_bytes].view(dtype)
+
+
+def is_aligned(array: NDArray[Any], dtype: Any, granule: int) -> bool:
+    """Whether a flat array of this type starts on a cache line and holds whole granules."""
+    is_whole = array.size > 0 and array.size % granule == 0 and array.flags.c_contiguous
+    return is_whole and array.dtype == dtype and array.ctypes.data % CACHE_LINE_BYTES == 0

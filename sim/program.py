@@ -17,7 +17,7 @@ from nmhw.errors import UnsupportedError
 from nmhw.sim.conv_segments import AccumulatorWindow
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.lowering import LoweredProjection, lower_in_order, lower_projection
-from nmhw.sim.memory import aligned_zeros
+from nmhw.sim.memory import aligned_zeros, is_aligned
 from nmhw.values.quantized import QuantizedNetwork, QuantizedProjection
 
 Ints = NDArray[np.int64]
@@ -95,6 +95,8 @@ class _Pool:
 
     def build(self) -> NDArray[Any]:
         """Return the pool (never empty, so that every kernel argument has a type and a byte)."""
+        if len(self.parts) == 1 and is_aligned(self.parts[0], self.dtype, ALIGNMENT):
+            return self.parts[0]  # the synapses of a large network are not copied
         pool = aligned_zeros(max(self.size, ALIGNMENT), self.dtype)
         at = 0
         for part in self.parts:

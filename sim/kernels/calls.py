@@ -66,10 +66,6 @@ def _fold(acc: Any, out: Any) -> Signature:
     return types.none(acc, LONG, LONG, LONG, LONG, LONG, out, LONG)
 
 
-def _sparse(weights: Any) -> Signature:
-    return types.none(U32, weights, U32, LONG, LONG, LONG, U32, LONG, LONG, I32, LONG)
-
-
 def _conv(acc: Any) -> Signature:
     return types.none(I32, LONG, I32, LONG, I16, LONG, U32, LONG, LONG, acc, LONG)
 
@@ -83,6 +79,8 @@ DENSE16 = types.none(I16, LONG, LONG, LONG, U32, LONG, LONG, I32, LONG)
 IN_ORDER = types.none(
     U32, I32, U32, LONG, LONG, LONG, U32, LONG, LONG, I64, LONG, I64, LONG, LONG, LONG
 )
+SPARSE = types.none(U32, I32, U32, LONG, LONG, LONG, U32, LONG, LONG, I32, LONG)
+SPARSE_PACKED = types.none(U32, U32, LONG, LONG, LONG, U32, LONG, LONG, I32, LONG)
 SPARSE_WIDE = types.none(U64, U32, U32, LONG, LONG, U32, LONG, LONG, I32, LONG, LONG)
 
 
@@ -124,7 +122,7 @@ call_fold16_narrow, call_fold32_narrow = _caller(_fold(I16, I32)), _caller(_fold
 call_probes, call_pool = _caller(PROBES), _caller(POOL)
 call_dense8, call_dense16 = _caller(DENSE8), _caller(DENSE16)
 call_sparse_wide, call_in_order = _caller(SPARSE_WIDE), _caller(IN_ORDER)
-call_sparse8, call_sparse32 = _caller(_sparse(I8)), _caller(_sparse(I32))
+call_sparse_packed, call_sparse32 = _caller(SPARSE_PACKED), _caller(SPARSE)
 call_conv16, call_conv32 = _caller(_conv(I16)), _caller(_conv(I32))
 
 
@@ -139,8 +137,8 @@ def _forms() -> dict[int, tuple[Any, Signature]]:
         f.CALL_DELIVER + f.KIND_DENSE8: (synapses.add_dense8, DENSE8),
         f.CALL_DELIVER + f.KIND_DENSE16: (synapses.add_dense16, DENSE16),
         f.CALL_DELIVER + f.KIND_SPARSE_WIDE: (synapses.add_sparse_wide, SPARSE_WIDE),
-        f.CALL_DELIVER + f.KIND_SPARSE8: (synapses.add_sparse, _sparse(I8)),
-        f.CALL_DELIVER + f.KIND_SPARSE32: (synapses.add_sparse, _sparse(I32)),
+        f.CALL_DELIVER + f.KIND_SPARSE_PACKED: (synapses.add_sparse_packed, SPARSE_PACKED),
+        f.CALL_DELIVER + f.KIND_SPARSE32: (synapses.add_sparse, SPARSE),
         f.CALL_DELIVER + f.KIND_CONV16: (synapses.add_conv, _conv(I16)),
         f.CALL_DELIVER + f.KIND_CONV32: (synapses.add_conv, _conv(I32)),
         f.CALL_DELIVER + f.KIND_IN_ORDER: (saturating.add_in_order, IN_ORDER),

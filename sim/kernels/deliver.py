@@ -10,8 +10,8 @@ from nmhw.sim.kernels.calls import (
     call_dense16,
     call_in_order,
     call_pool,
-    call_sparse8,
     call_sparse32,
+    call_sparse_packed,
     call_sparse_wide,
 )
 from nmhw.sim.kernels.compiled import inlined
@@ -38,8 +38,8 @@ from nmhw.sim.kernels.fields import (
     KIND_DENSE8,
     KIND_DENSE16,
     KIND_IN_ORDER,
-    KIND_SPARSE8,
     KIND_SPARSE32,
+    KIND_SPARSE_PACKED,
     KIND_SPARSE_WIDE,
     P_CAPACITY,
     P_END_PROJECTION,
@@ -112,9 +112,9 @@ def deliver(
             )  # fmt: skip
         elif kind == KIND_DENSE16:
             call_dense16(call, w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc)
-        elif kind == KIND_SPARSE8:
-            call_sparse8(
-                call, targets, w8, pointers, rows_at, indices_at, at, events, first, end,
+        elif kind == KIND_SPARSE_PACKED:
+            call_sparse_packed(
+                call, targets, pointers, rows_at, indices_at, proj[J_WIDTH], events, first, end,
                 acc32, acc,
             )  # fmt: skip
         elif kind == KIND_SPARSE32:

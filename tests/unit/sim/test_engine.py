@@ -12,6 +12,7 @@ from nmhw.errors import InputError, UnsupportedError, UsageError
 from nmhw.sim import engine, workspace
 from nmhw.sim.engine import run_program
 from nmhw.sim.engine_output import EngineOutput, EventChunk
+from nmhw.sim.kernels.fields import J_KIND, KIND_SPARSE32, KIND_SPARSE_PACKED
 from nmhw.sim.program import build_program
 from nmhw.sim.reference import run_reference
 from nmhw.values.events import SpikeEvents
@@ -136,7 +137,13 @@ def test_undelivered_spikes_are_those_of_the_last_steps(
     assert output.undelivered["last"].shape == (0, 5)
 
 
-def test_more_than_65536_targets_equal_the_reference(population: Make, network: Make) -> None:
+@pytest.mark.parametrize(
+    ("largest", "kind"),
+    [(90, KIND_SPARSE_PACKED), (16_383, KIND_SPARSE_PACKED), (16_385, KIND_SPARSE32)],
+)
+def test_more_than_65536_targets_equal_the_reference(
+    population: Make, network: Make, largest: int, kind: int
+) -> None:
     r = np.random.default_rng(0)
     n = 70_000
     indices = np.sort(r.integers(0, n, (6, 40)), axis=1).ravel()
@@ -145,7 +152,9 @@ def test_more_than_65536_targets_equal_the_reference(population: Make, network: 
         "in",
         "p",
         "sparse",
-        r.integers(-90, 90, indices.size).astype(np.int8),
+        np.append(r.integers(-largest, largest, indices.size - 2), (largest, -largest)).astype(
+            np.int32
+        ),
         1,
         indptr=np.arange(7) * 40,
         indices=indices,
@@ -153,7 +162,9 @@ def test_more_than_65536_targets_equal_the_reference(population: Make, network: 
     small = network([InputPort("in", (6,))], [population("p", (n,), threshold=40)], [edge])
     raster = (r.random((1, 5, 6)) < 0.7).astype(np.int64)
     given = {"in": SpikeEvents.from_dense(raster)}
-    got = run_program(build_program(small), given, n_steps=6)
+    program = build_program(small)
+    assert program.table[0, J_KIND] == kind
+    got = run_program(program, given, n_steps=6)
     expected = run_reference(small, given, n_steps=6)
     assert len(expected.spikes["p"]) > 50
     np.testing.assert_array_equal(got.spikes["p"].index, expected.spikes["p"].index)
