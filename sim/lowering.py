@@ -7,7 +7,6 @@ so that Loihi's even 9-bit weights are stored in 8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from nmhw.sim.kernels.fields import (
     KIND_SPARSE_PACKED,
     KIND_SPARSE_WIDE,
 )
-from nmhw.sim.memory import aligned_zeros
+from nmhw.sim.packed_synapses import largest_input, magnitudes, pack_quads, pack_synapses
 from nmhw.values.connectivity import pooled_map, stored_synapses
 from nmhw.values.quantized import QuantizedProjection
 
@@ -111,7 +110,7 @@ def lower_projection(
     is_conv = geometry is not None and geometry.out_shape == target_layout and largest < 2**15
     if is_conv and geometry is not None:
         conv = lower_conv(geometry, weights, rows_order, pool)
-        per_channel = _magnitudes(weights).sum(axis=(1, 2, 3), dtype=np.int64)
+        per_channel = magnitudes(weights).sum(axis=(1, 2, 3), dtype=np.int64)
         bound = factor * int(per_channel.max(initial=0))
         pool = None if conv.has_pool else pool
         kernel = conv.weights.astype(np.int16)
@@ -208,11 +207,6 @@ def _largest(weights: NDArray[Any]) -> int:
     return max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
 
 
-def _magnitudes(weights: NDArray[Any]) -> NDArray[Any]:
-    """Return |weights| in a type that holds |-128| too."""
-    return np.abs(weights.astype(np.int16) if weights.dtype.itemsize == 1 else weights)
-
-
 def _shrink(weights: NDArray[Any], where: str) -> tuple[NDArray[Any], int]:
     """Return signed weights without their common factor 2**shift, if they exceed int8 with it."""
     largest = _largest(weights)
@@ -260,7 +254,7 @@ def _lower_dense(
     pool: tuple[Ints, NDArray[np.uint32]] | None,
 ) -> LoweredProjection:
     rows, n = weights.shape
-    bound = factor * int(_magnitudes(weights).sum(axis=0, dtype=np.int64).max(initial=0))
+    bound = factor * int(magnitudes(weights).sum(axis=0, dtype=np.int64).max(initial=0))
     largest = max(1, _largest(weights))
     fits = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
     granule = 64 if n > 64 else 16
@@ -297,10 +291,10 @@ def _lower_sparse(
         matrix.sum_duplicates()
         matrix.eliminate_zeros()
     data = matrix.data
-    bound = factor * _largest_input(matrix.indices, data, n)
+    bound = factor * largest_input(matrix.indices, data, n)
     least, most = int(data.min(initial=0)), int(data.max(initial=0))
     if n <= 2**16 and least >= -128 and most <= 127:
-        pointers, targets, quads = _pack_quads(matrix)
+        pointers, targets, quads = pack_quads(matrix)
         return LoweredProjection(
             KIND_SPARSE_WIDE, quads, bound, shift, pointers=pointers, targets=targets, pool=pool
         )
@@ -309,56 +303,9 @@ def _lower_sparse(
     if (n - 1).bit_length() + bits <= 32:
         return LoweredProjection(
             KIND_SPARSE_PACKED, np.zeros(0, np.int32), bound, shift, width=bits,
-            pointers=pointers, targets=_pack_synapses(matrix.indices, data, bits), pool=pool,
+            pointers=pointers, targets=pack_synapses(matrix.indices, data, bits), pool=pool,
         )  # fmt: skip
     return LoweredProjection(
         KIND_SPARSE32, data.astype(np.int32), bound, shift, pointers=pointers,
         targets=matrix.indices.astype(np.uint32), pool=pool,
     )  # fmt: skip
-
-
-def _largest_input(indices: NDArray[Any], weights: NDArray[Any], n_target: int) -> int:
-    """Return the largest sum of |weight| over the synapses of one target."""
-    sums = np.zeros(n_target, np.int64)
-    for here in _slices(weights.size):
-        chosen = _magnitudes(weights[here])
-        sums += np.bincount(indices[here], chosen, n_target).astype(np.int64)
-    return int(sums.max(initial=0))
-
-
-def _pack_synapses(indices: NDArray[Any], weights: NDArray[Any], bits: int) -> NDArray[np.uint32]:
-    """Return target << bits | weight of every synapse."""
-    packed = aligned_zeros(weights.size, np.uint32)
-    for here in _slices(weights.size):
-        low = weights[here].astype(np.int32).view(np.uint32) & np.uint32(2**bits - 1)
-        packed[here] = (indices[here].astype(np.uint32) << np.uint32(bits)) | low
-    return packed
-
-
-def _slices(size: int) -> Iterator[slice]:
-    """Yield slices that keep temporary arrays small beside the synapses."""
-    step = max(2**22, size // 16)
-    return (slice(at, min(size, at + step)) for at in range(0, size, step))
-
-
-def _pack_quads(
-    matrix: csr_array,
-) -> tuple[NDArray[np.uint32], NDArray[np.uint16], NDArray[np.int8]]:
-    """Pad every row to quads; a padding synapse has weight 0 and a target its quad lacks."""
-    lengths = np.diff(matrix.indptr)
-    n_quads = -(-lengths // 4)
-    pointers = np.zeros(lengths.size + 1, np.int64)
-    np.cumsum(n_quads, out=pointers[1:])
-    row = np.repeat(np.arange(lengths.size), lengths)
-    place = np.arange(matrix.indices.size) - np.repeat(matrix.indptr[:-1], lengths)
-    place = place + 4 * pointers[row]
-    targets = np.full(4 * int(pointers[-1]), -1, np.int64)
-    weights = np.zeros(targets.size, np.int8)
-    targets[place] = matrix.indices
-    weights[place] = matrix.data
-    quads = targets.reshape(-1, 4)
-    partial = np.flatnonzero((quads < 0).any(axis=1))
-    used = (quads[partial, :, None] == np.arange(4)).any(axis=1)
-    free = np.argmin(used, axis=1)
-    quads[partial] = np.where(quads[partial] < 0, free[:, None], quads[partial])
-    return pointers.astype(np.uint32), targets.astype(np.uint16), weights
