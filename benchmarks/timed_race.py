@@ -39,8 +39,8 @@ Row = dict[str, Any]
 CHIP = "loihi1-nahuku"
 #: nmhw's latency model and the one of SANA-FE that it is compared with.
 MODELS = {"simple": "analytic", "detailed": "analytic", "cycle": "analytic"}
-#: Booksim takes some 30 us of CPU time per message.
-CYCLE_STEPS = 4
+#: Booksim takes seconds per step of a network, and some 30 us per message of a pattern.
+CYCLE_STEPS = {"network": 9, "pattern": 4}
 #: Repetitions of nmhw before and after SANA-FE; they take milliseconds.
 OWN_RUNS = 5
 TIMEOUT_S = 1800
@@ -124,9 +124,11 @@ def race(name: str, python: str | Path, n_runs: int, *, is_quick: bool = False) 
     file = cache_folder() / f"mapped-{name}.npz"
     graph = write_mapped(quantized, deployment.mapping, deployment.chip, file)
     probes = {population.name: ["v"] for population in resting(quantized)}
-    for timing in ("simple", "detailed", *(("cycle",) if workload.is_pattern else ())):
+    for timing in MODELS:
         n_steps = max(10, workload.n_steps // 5) if is_quick else workload.n_steps
-        n_steps = CYCLE_STEPS if timing == "cycle" else n_steps
+        if timing == "cycle":
+            n_steps = CYCLE_STEPS["pattern" if workload.is_pattern else "network"]
+            n_runs = n_runs if workload.is_pattern else 1
         call = partial(simulate, deployment, workload, n_steps, MODELS[timing])
         run = call()
         ours = count_work(quantized, call(probes=probes))

@@ -11,7 +11,8 @@ Row = dict[str, Any]
 
 SPEED_HEAD = """
 Speed with latency and energy on. Chip time is what the model says a step takes. Rates: nmhw's are
-of Deployment.run as a whole, SANA-FE's of chip.sim alone; CPU time, one thread.
+of Deployment.run as a whole, SANA-FE's of chip.sim alone; CPU time, one thread (--json has wall
+times, too). cycle is Booksim within SANA-FE, over the first steps alone.
 
 workload   timing   chip time, us/step       M synops/s        M packets/s
                       nmhw SANA-FE ratio     nmhw SANA-FE     nmhw SANA-FE    times  work"""
