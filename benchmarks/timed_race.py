@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from mapped_graph import write_mapped
 from peer_race import PEERS, environments
 from speed import environment
 from timed_counts import COMPARED, count_work, resting
-from timed_table import PATTERN_HEAD, SPEED_HEAD, render_head, render_pattern, render_speed
-from timed_workloads import PATTERNS, WORKLOADS, TimedWorkload, load_timed
+from timed_table import CHIP_TIME_HEAD, SPEED_HEAD, render_chip_times, render_head, render_speed
+from timed_workloads import WORKLOADS, TimedWorkload, load_timed
 from workloads import cache_folder
 
 import nmhw
@@ -39,8 +40,6 @@ Row = dict[str, Any]
 CHIP = "loihi1-nahuku"
 #: nmhw's latency model and the one of SANA-FE that it is compared with.
 MODELS = {"simple": "analytic", "detailed": "analytic", "cycle": "analytic"}
-#: Booksim takes seconds per step of a network, and some 30 us per message of a pattern.
-CYCLE_STEPS = {"network": 9, "pattern": 4}
 #: Repetitions of nmhw before and after SANA-FE; they take milliseconds.
 OWN_RUNS = 5
 TIMEOUT_S = 1800
@@ -116,31 +115,32 @@ def race_sanafe(python: str | Path, graph: Path, n_steps: int, timing: str, n_ru
     return found
 
 
-def race(name: str, python: str | Path, n_runs: int, *, is_quick: bool = False) -> Iterator[Row]:
-    """Yield a row per timing model; nmhw is timed before and after SANA-FE."""
-    workload = load_timed(name)
-    deployment = deploy_timed(workload)
-    quantized = deployment.quantized
-    file = cache_folder() / f"mapped-{name}.npz"
-    graph = write_mapped(quantized, deployment.mapping, deployment.chip, file)
-    probes = {population.name: ["v"] for population in resting(quantized)}
-    for timing in MODELS:
-        n_steps = max(10, workload.n_steps // 5) if is_quick else workload.n_steps
-        if timing == "cycle":
-            n_steps = CYCLE_STEPS["pattern" if workload.is_pattern else "network"]
-            n_runs = n_runs if workload.is_pattern else 1
-        call = partial(simulate, deployment, workload, n_steps, MODELS[timing])
+@dataclass(frozen=True, slots=True, eq=False)
+class Racer:
+    """A workload on the chip, and its file for SANA-FE."""
+
+    workload: TimedWorkload
+    deployment: Deployment
+    graph: Path
+    python: str | Path
+
+    def row(self, table: str, timing: str, n_steps: int, n_runs: int) -> Row:
+        """Race one timing model; nmhw is timed before and after SANA-FE."""
+        deployment, quantized = self.deployment, self.deployment.quantized
+        call = partial(simulate, deployment, self.workload, n_steps, MODELS[timing])
         run = call()
+        probes = {population.name: ["v"] for population in resting(quantized)}
         ours = count_work(quantized, call(probes=probes))
         before = time_nmhw(call, OWN_RUNS)
-        theirs = race_sanafe(python, graph, n_steps + quantized.drain_steps, timing, n_runs)
+        total = n_steps + quantized.drain_steps
+        theirs = race_sanafe(self.python, self.graph, total, timing, n_runs)
         after = time_nmhw(call, OWN_RUNS)
         row: Row = {
-            "workload": name,
+            "workload": self.workload.name,
+            "table": table,
             "timing": timing,
             "latency": MODELS[timing],
-            "is_pattern": workload.is_pattern,
-            "n_steps": run.result.counters.n_steps,
+            "n_steps": total,
             "n_cores": len(deployment.mapping.cores),
             **{key: ours[key] for key in COMPARED if key != "spikes_per_step"},
             "is_counted": ours["is_counted"],
@@ -153,7 +153,30 @@ def race(name: str, python: str | Path, n_runs: int, *, is_quick: bool = False) 
         }
         if row["reason"] is None:
             row |= compare(row, ours, theirs)
-        yield row
+        return row
+
+    def speed(self, n_runs: int, *, is_quick: bool) -> Iterator[Row]:
+        """Yield the rows of the speed table."""
+        for timing in ("simple", "detailed"):
+            n_steps = max(10, self.workload.n_steps // (5 if is_quick else 1))
+            yield self.row("speed", timing, n_steps, n_runs)
+
+    def chip_times(self, n_runs: int, *, is_quick: bool) -> Iterator[Row]:
+        """Yield the rows of the table of chip times, of few steps: Booksim takes seconds each."""
+        for timing in MODELS:
+            n_steps = self.workload.cycle_steps // (2 if is_quick else 1)
+            if timing == "simple" and self.workload.is_pattern:
+                n_steps = self.workload.n_steps
+            yield self.row("chip times", timing, n_steps, n_runs if timing != "cycle" else 1)
+
+
+def prepare(name: str, python: str | Path) -> Racer:
+    """Deploy a workload and write it for SANA-FE."""
+    workload = load_timed(name)
+    deployment = deploy_timed(workload)
+    file = cache_folder() / f"mapped-{name}.npz"
+    write_mapped(deployment.quantized, deployment.mapping, deployment.chip, file)
+    return Racer(workload, deployment, file, python)
 
 
 def compare(row: Row, ours: Row, theirs: Row) -> Row:
@@ -200,19 +223,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     python = environments(talk, ("sanafe",))["sanafe"]
     print(render_head(facts), file=talk, flush=True)
     rows: list[Row] = []
-    for is_pattern, head in ((False, SPEED_HEAD), (True, PATTERN_HEAD)):
-        names = [name for name in options.only if (name in PATTERNS) == is_pattern]
-        if names:
-            print(head, file=talk)
-        for name in names:
-            found = []
-            for row in race(name, python, options.runs, is_quick=options.quick):
-                found.append(row)
-                if not is_pattern:
-                    print(render_speed(row), file=talk, flush=True)
-            if is_pattern:
-                print(render_pattern(found), file=talk, flush=True)
-            rows += found
+    racers = [prepare(name, python) for name in options.only]
+    networks = [racer for racer in racers if not racer.workload.is_pattern]
+    if networks:
+        print(SPEED_HEAD, file=talk)
+    for racer in networks:
+        for row in racer.speed(options.runs, is_quick=options.quick):
+            rows.append(row)
+            print(render_speed(row), file=talk, flush=True)
+    print(CHIP_TIME_HEAD, file=talk)
+    for racer in racers:
+        found = list(racer.chip_times(options.runs, is_quick=options.quick))
+        rows += found
+        print(render_chip_times(found), file=talk, flush=True)
     if options.json:
         print(json.dumps({"environment": facts, "rows": rows}, indent=1))
     return int(any(row.get("differs") or not row["is_counted"] for row in rows))

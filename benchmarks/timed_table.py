@@ -1,4 +1,4 @@
-"""The two tables of the timed race: speed with a latency model on, and chip times of patterns."""
+"""The two tables of the timed race: speed with a latency model on, and chip times."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Row = dict[str, Any]
 
 SPEED_HEAD = """
 Speed with latency and energy on. Chip time is what the model says a step takes. Rates: nmhw's are
-of Deployment.run as a whole, SANA-FE's of chip.sim alone; CPU time, one thread (--json has wall
-times, too). cycle is Booksim within SANA-FE, over the first steps alone.
+of Deployment.run as a whole, SANA-FE's of chip.sim alone; CPU time, one thread (wall: --json).
 
 workload   timing   chip time, us/step       M synops/s        M packets/s
                       nmhw SANA-FE ratio     nmhw SANA-FE     nmhw SANA-FE    times  work"""
 
-PATTERN_HEAD = """
-Traffic patterns: 1,024 neurons, 8 per core, all fire in every step. Chip time in us per step.
+CHIP_TIME_HEAD = """
+Chip time in us per step: networks over their first steps; patterns of 1,024 neurons, 8 per core,
+that fire in every step.
 
-pattern       nmhw SANA-FE     nmhw  SANA-FE  Booksim in  noc over noc over
-          analytic  simple      noc detailed     SANA-FE  detailed  Booksim  work"""
+workload      nmhw SANA-FE     nmhw  SANA-FE  Booksim in  noc over noc over
+          analytic  simple      noc detailed     SANA-FE  detailed  Booksim  steps  work"""
 
 
 def render_head(facts: Row) -> str:
@@ -47,8 +47,8 @@ def render_speed(row: Row) -> str:
     )
 
 
-def render_pattern(rows: Sequence[Row]) -> str:
-    """Return one line of the pattern table from the rows of its timing models."""
+def render_chip_times(rows: Sequence[Row]) -> str:
+    """Return one line of the table of chip times from the rows of its timing models."""
     by_timing = {row["timing"]: row for row in rows}
     failed = [row["reason"] for row in rows if row["reason"]]
     if failed:
@@ -59,7 +59,7 @@ def render_pattern(rows: Sequence[Row]) -> str:
         f"{rows[0]['workload']:<10}{ours['simple']:>8.2f}{theirs['simple']:>8.2f}"
         f"{ours['detailed']:>9.2f}{theirs['detailed']:>9.2f}{theirs['cycle']:>12.2f}"
         f"{ours['detailed'] / theirs['detailed']:>10.3f}{ours['cycle'] / theirs['cycle']:>9.3f}"
-        f"  {', '.join(dict.fromkeys(work(row) for row in rows))}"
+        f"{rows[-1]['n_steps']:>7}  {', '.join(dict.fromkeys(work(row) for row in rows))}"
     )
 
 

@@ -51,7 +51,8 @@ class TimedWorkload:
     ----------
     explicit : registers for ``make_explicit``
     cores : mapping of population to (n,) int64 cores, or None: nmhw's own mapper chooses
-    n_steps : int
+    n_steps, cycle_steps : int
+        Steps of the race for speed, and of the comparison of chip times.
     is_pattern : bool
         A traffic pattern, raced for chip time and not for speed.
     """
@@ -60,6 +61,7 @@ class TimedWorkload:
     network: Network
     explicit: dict[str, Any]
     n_steps: int
+    cycle_steps: int
     cores: dict[str, Ints] | None = None
     is_pattern: bool = False
 
@@ -106,7 +108,7 @@ def _dense() -> TimedWorkload:
         explicit[f"lif{k}"] = {"threshold": theta}
         source = f"lif{k}"
     network = build.output("out", source).done()
-    return TimedWorkload("dense", network, explicit, 500)
+    return TimedWorkload("dense", network, explicit, 500, 40)
 
 
 def _recurrent() -> TimedWorkload:
@@ -126,7 +128,7 @@ def _recurrent() -> TimedWorkload:
     )
     registers = {"threshold": EVEN * W3_THETA >> SHIFT, "bias_mantissa": bias, "bias_exponent": 1}
     cores = {"lif": np.arange(n, dtype=np.int64) // 1024}
-    return TimedWorkload("recurrent", network, {"lif": registers}, 200, cores)
+    return TimedWorkload("recurrent", network, {"lif": registers}, 200, 40, cores)
 
 
 def _spread() -> TimedWorkload:
@@ -169,7 +171,7 @@ def _placed(
         .done()
     )
     explicit = {"pop": registers}
-    return TimedWorkload(name, network, explicit, n_steps, {"pop": cores}, is_pattern)
+    return TimedWorkload(name, network, explicit, n_steps, 10, {"pop": cores}, is_pattern)
 
 
 def _broadcast(i: Ints) -> tuple[Ints, Ints]:
@@ -187,4 +189,3 @@ WORKLOADS: dict[str, Callable[[], TimedWorkload]] = {
     "hotspot": lambda: _pattern("hotspot", lambda i: (i, i % PER_CORE)),
     "broadcast": lambda: _pattern("broadcast", _broadcast),
 }
-PATTERNS = ("local", "mirror", "hotspot", "broadcast")

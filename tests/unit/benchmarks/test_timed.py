@@ -45,7 +45,7 @@ def small_workload(n_leaky: int = 40) -> Any:
     )
     explicit = {"clocks": clock_registers(60, 8, seed=1), "leaky": {"threshold": 500}}
     cores = {"clocks": np.arange(60) // 16, "leaky": 5 + np.arange(n_leaky) // 16}
-    return TimedWorkload("small", network, explicit, N_STEPS, cores)
+    return TimedWorkload("small", network, explicit, N_STEPS, N_STEPS, cores)
 
 
 def replay(path: Path, n_steps: int) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def test_inputs_that_cancel_are_counted_apart(tmp_path: Path) -> None:
     )
     registers = clock_registers(2, 4, seed=1) | {"v0": 0}
     cores = {"clocks": np.zeros(2, int), "rest": np.ones(3, int)}
-    workload = TimedWorkload("cancel", network, {"clocks": registers}, 10, cores)
+    workload = TimedWorkload("cancel", network, {"clocks": registers}, 10, 10, cores)
     workload.explicit["rest"] = {"threshold": 1000}
     deployment = deploy_timed(workload)
     quantized = deployment.quantized
@@ -147,12 +147,12 @@ def test_neurons_that_sanafe_lacks_are_refused(tmp_path: Path) -> None:
         write_mapped(changed, deployment.mapping, deployment.chip, tmp_path / "g.npz")
 
 
-def test_clocks_of_the_patterns_fire_in_every_step() -> None:
+def test_neurons_of_the_patterns_fire_in_every_step() -> None:
     from timed_race import deploy_timed, simulate
-    from timed_workloads import PATTERNS, load_timed
+    from timed_workloads import load_timed
 
     packets = {}
-    for name in PATTERNS:
+    for name in ("local", "mirror", "hotspot", "broadcast"):
         workload = load_timed(name)
         run = simulate(deploy_timed(workload), workload, 3, "analytic")
         assert run.result.counters.spikes_by_population == {"pop": 4 * 1024}
@@ -161,13 +161,13 @@ def test_clocks_of_the_patterns_fire_in_every_step() -> None:
 
 
 def test_rows_of_both_tables() -> None:
-    from timed_table import PATTERN_HEAD, SPEED_HEAD, render_pattern, render_speed
+    from timed_table import CHIP_TIME_HEAD, SPEED_HEAD, render_chip_times, render_speed
 
     row = {
         "workload": "recurrent", "timing": "detailed", "events": 10_532_096, "packets": 164_564,
         "cpu_s": 0.0124, "sanafe_cpu_s": 0.99, "chip_step_s": 66.3e-6, "ratio": 79.8,
         "sanafe_step_s": [67.8e-6, 67.9e-6], "chip_ratio": 0.98, "is_counted": True,
-        "differs": [], "reason": None,
+        "differs": [], "reason": None, "n_steps": 201,
     }  # fmt: skip
     line = render_speed(row)
     assert line.startswith("recurrent  detailed")
@@ -177,9 +177,9 @@ def test_rows_of_both_tables() -> None:
     assert render_speed(row | {"differs": ["hops"]}).endswith("DIFFERS: hops")
     assert render_speed(row | {"reason": "not installed: why"}).endswith("not installed: why")
     rows = [row | {"timing": timing} for timing in ("simple", "detailed", "cycle")]
-    assert render_pattern(rows).split()[-1] == "equal"
-    assert "not installed" in render_pattern([row | {"reason": "not installed"}])
-    lines = (*SPEED_HEAD.splitlines(), *PATTERN_HEAD.splitlines(), line, render_pattern(rows))
+    assert render_chip_times(rows).split()[-1] == "equal"
+    assert "not installed" in render_chip_times([row | {"reason": "not installed"}])
+    lines = (*SPEED_HEAD.splitlines(), *CHIP_TIME_HEAD.splitlines(), line, render_chip_times(rows))
     assert max(len(text) for text in lines) <= 100
 
 
