@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from typing import Any, Protocol
 
@@ -10,6 +11,13 @@ from numpy.typing import NDArray
 from nmhw.values.chip import ChipSpec
 from nmhw.values.mapping import Mapping
 from nmhw.values.quantized import QuantizedNetwork
+
+#: Told the name of the phase that begins.
+Progress = Callable[[str], None]
+
+
+def say_nothing(phase: str) -> None:
+    """Take a phase and tell nobody."""
 
 
 class Mapper(Protocol):
@@ -27,6 +35,7 @@ class Mapper(Protocol):
         *,
         rates: MappingOf[str, NDArray[Any]] | None = None,
         seed: int = 0,
+        progress: Progress = say_nothing,
     ) -> Mapping:
         """Map ``quantized`` to ``chip``.
 
@@ -36,6 +45,8 @@ class Mapper(Protocol):
             Spikes per sample of every element of inputs and populations; default 1.
         seed : int
             Root of the mapper's random numbers.
+        progress : callable(phase), optional
+            Told what the mapper begins with.
 
         Raises
         ------

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.mappers.base import Progress, say_nothing
 from nmhw.mappers.bounds import bound_cores
 from nmhw.mappers.cut import AxonExcess, Split, cut_network
 from nmhw.mappers.explain import Shortage, explain_axons, explain_shortage, refuse
@@ -52,9 +53,11 @@ class GreedyMapper:
         *,
         rates: Rates | None = None,
         seed: int = 0,
+        progress: Progress = say_nothing,
     ) -> Mapping:
         """Map ``quantized`` to ``chip``; see ``Mapper.map``."""
         check_resources(chip)
+        progress("wiring")
         wiring = wire(quantized)
         weights = wiring.default_rates(rates)
         impossible = find_impossible(wiring, chip)
@@ -64,7 +67,9 @@ class GreedyMapper:
             loads, cores = place_layers(wiring, chip)
             traffic = count_traffic(loads, wiring.sizes, weights)
         else:
+            progress("cutting and packing")
             packing = _fitting_packing(wiring, chip, weights)
+            progress(f"placing {len(packing.cores)} cores")
             loads = [core.load for core in packing.cores]
             traffic = count_traffic(loads, wiring.sizes, weights)
             cores = place_cores(chip, [core.group for core in packing.cores], traffic, seed)
@@ -81,6 +86,7 @@ class GreedyMapper:
             metrics=measure(chip, cores, traffic, bound_cores(wiring, chip)),
             mapper=self.name,
         )
+        progress("verifying")
         return _verified(quantized, chip, mapping, wiring)
 
 
@@ -90,6 +96,7 @@ def map_network(
     *,
     rates: Rates | None = None,
     seed: int = 0,
+    progress: Progress = say_nothing,
 ) -> Mapping:
     """Map a quantized network to a chip with the default mapper.
 
@@ -101,6 +108,8 @@ def map_network(
         Spikes per sample of every element, by which packets are weighted; default 1 each.
     seed : int
         Root of the placement's random numbers.
+    progress : callable(phase), optional
+        Told what the mapper begins with.
 
     Returns
     -------
@@ -115,7 +124,7 @@ def map_network(
     UnsupportedError
         For a chip whose budgets name a resource that cannot be counted.
     """
-    return GreedyMapper().map(quantized, chip, rates=rates, seed=seed)
+    return GreedyMapper().map(quantized, chip, rates=rates, seed=seed, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def deploy(
     seed: int = 0,
     mapping: CoreMapping | str | Path | None = None,
     input_stage: str | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Deployment:
     """Quantize and map a network to a chip.
 
@@ -64,6 +65,8 @@ def deploy(
     input_stage : "bias", optional
         Inputs are constant frames of any values: the host computes the first layer's drive once
         per sample and writes it as biases. ``nmhw.host_stage`` is the other input stage.
+    progress : callable(phase), optional
+        Told what begins: quantizing, wiring, cutting and packing, placing n cores, verifying.
 
     Raises
     ------
@@ -74,22 +77,27 @@ def deploy(
     UsageError
         When a given mapping does not suit the network or the chip.
     """
+    from nmhw.mappers.base import say_nothing
     from nmhw.mappers.greedy import map_network as find_mapping
 
     started = time.perf_counter()
+    say = progress or say_nothing
     check_seed(seed)
     check_input_stage(input_stage)
     kinds = ("spikes", "counts") if input_stage is None else KINDS
     ready, spec, samples = _prepare(network, chip, calibration, kinds)
     stage = None
+    say("quantizing")
     if input_stage is None:
         quantized, rates = quantize_with_rates(ready, spec, samples, allow, explicit)
     else:
         ready, quantized, rates, stage = quantize_with_stage(ready, spec, samples, allow, explicit)
     quantized_at = time.perf_counter()
+    if mapping is not None:
+        say("verifying")
     chosen = _given_mapping(mapping, quantized, spec)
     if chosen is None:
-        chosen = find_mapping(quantized, spec, rates=rates, seed=seed)
+        chosen = find_mapping(quantized, spec, rates=rates, seed=seed, progress=say)
     wall = {"quantize": quantized_at - started, "map": time.perf_counter() - quantized_at}
     return Deployment(ready, spec, quantized, chosen, seed, samples, wall, stage)
 

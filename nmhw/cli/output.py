@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 import click
 
 Progress = Callable[[int, int | None], None]
+Phases = Callable[[str], None]
+
+#: Work that takes no longer than this shows no line.
+_PATIENCE_S = 2.0
 
 
 def emit_json(data: Any) -> None:
@@ -72,3 +77,31 @@ def progress_bar(
             bar.update(task, completed=done, total=total)
 
         yield advance
+
+
+@contextmanager
+def phase_line(label: str, quiet: bool = False) -> Iterator[Phases | None]:
+    """Yield a callable(phase) for a line on stderr that names it; None off a terminal.
+
+    The line shows the elapsed time; it appears after two seconds and vanishes at the end.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    )  # fmt: skip
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(label, total=None)
+    timer = threading.Timer(_PATIENCE_S, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda phase: bar.update(task, description=f"{label}: {phase}")
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()

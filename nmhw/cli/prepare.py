@@ -15,7 +15,7 @@ from nmhw.api.reading import load
 from nmhw.api.run import Run
 from nmhw.cli.event_options import read_data
 from nmhw.cli.options import parse_dt, parse_settings
-from nmhw.cli.output import emit_json, emit_text, note, progress_bar
+from nmhw.cli.output import emit_json, emit_text, note, phase_line, progress_bar
 from nmhw.errors import UsageError
 from nmhw.io.input_events import KINDS
 from nmhw.values.network import Network
@@ -61,15 +61,17 @@ def deploy_model(network: Network, options: Options, stage: HostStage | None = N
     samples = load_calibration(network, options, stage)
     verb = "mapping" if mapping is None else "using the mapping of"
     note(f"{verb} {network.name} to {spec.name}", options["quiet"])
-    return deploy(
-        network,
-        spec,
-        calibration=samples,
-        allow=options["allow"],
-        seed=options["seed"],
-        mapping=mapping,
-        input_stage=stage_of_chip(options),
-    )
+    with phase_line(f"{network.name} to {spec.name}", options["quiet"]) as progress:
+        return deploy(
+            network,
+            spec,
+            calibration=samples,
+            allow=options["allow"],
+            seed=options["seed"],
+            mapping=mapping,
+            input_stage=stage_of_chip(options),
+            progress=progress,
+        )
 
 
 def load_calibration(network: Network, options: Options, stage: HostStage | None = None) -> Any:

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,46 @@ def test_off_a_terminal_one_line_and_quiet_none(capsys: pytest.CaptureFixture[st
     with output.progress_bar("running numba", quiet=True) as advance:
         assert advance is None
     assert capsys.readouterr().err == ""
+
+
+def test_long_mapping_shows_its_phase_and_short_mapping_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with output.phase_line("net to chip") as progress:
+        assert progress is not None
+        progress("wiring")
+    assert terminal.getvalue() == ""
+    shown = threading.Event()
+    monkeypatch.setattr(output, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(Terminal, "flush", lambda _: shown.set())
+    with output.phase_line("net to chip") as progress:
+        assert progress is not None
+        progress("placing 9 cores")
+        assert shown.wait(60)
+    assert "net to chip: placing 9 cores" in terminal.getvalue()
+    with output.phase_line("net to chip", quiet=True) as progress:
+        assert progress is None
+
+
+def test_off_a_terminal_no_phases(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.phase_line("net to chip") as progress:
+        assert progress is None
+    assert capsys.readouterr().err == ""
+
+
+def test_deploy_tells_its_phases(run_args: list[str]) -> None:
+    import nmhw as package
+
+    network = package.load(run_args[1], "snntorch")
+    phases: list[str] = []
+    deployed = package.deploy(network, "loihi1-nahuku", progress=phases.append)
+    cores = f"placing {len(deployed.mapping.cores)} cores"
+    assert phases == ["quantizing", "wiring", "cutting and packing", cores, "verifying"]
+    phases.clear()
+    package.deploy(network, "loihi1-nahuku", mapping=deployed.mapping, progress=phases.append)
+    assert phases == ["quantizing", "verifying"]
 
 
 def test_progress_goes_up_to_the_number_of_samples(run_args: list[str], files: Path) -> None:
