@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.values.events import SpikeEvents
+from nmhw.values.noc import NocTimes
 from nmhw.values.result import Counters, ProbeData, RunResult
 
 #: Beyond so many input events they are left out of a run in pieces (saved runs do so, too).
@@ -36,6 +37,7 @@ def merge_results(parts: Sequence[RunResult]) -> RunResult:
             name: _sum_maps(part.events_by_layers[name] for part in parts)
             for name in first.events_by_layers
         },
+        noc=_merge_times([part.noc for part in parts]),
     )
 
 
@@ -73,6 +75,23 @@ def _merge_spikes(parts: Sequence[RunResult], n_samples: int) -> dict[str, Spike
             value=np.concatenate(values) if values else None,
         )
     return merged
+
+
+def _merge_times(parts: Sequence[NocTimes | None]) -> NocTimes | None:
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return None
+    starts = np.cumsum([0, *(part.n_rows for part in found)])
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in found])
+        for name in ("step_ps", "floor_ps", "blocked_ps", "messages")
+    }
+    sums: dict[str, Any] = {
+        name: sum(getattr(part, name) for part in found[1:]) + getattr(found[0], name)
+        for name in ("link_messages", "link_wait_ps", "receiver_ps")
+    }
+    rows = np.concatenate([p.rows + at for p, at in zip(found, starts[:-1], strict=True)])
+    return replace(found[0], n_rows=int(starts[-1]), rows=rows, **joined, **sums)
 
 
 def _merge_probes(parts: Sequence[ProbeData]) -> ProbeData:

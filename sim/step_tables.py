@@ -94,11 +94,11 @@ def _build(quantized: QuantizedNetwork, fan_out: FanOut, source: str) -> SourceT
     classes, first = _classes(n, home, [table for table, _ in tables])
     rows = None
     if first.size <= MAX_CLASSES:
-        rows = _dense_rows(tables, first, n_cores)
+        rows = dense_rows(tables, first, n_cores)
     else:
         classes = None
         if n * n_cores * max(1, len(blocks)) <= MAX_DENSE_TABLE:
-            rows = _dense_rows(tables, np.arange(n), n_cores)
+            rows = dense_rows(tables, np.arange(n), n_cores)
     products: list[tuple[tuple[str, int], int, NDArray[np.int32]]] = []
     if classes is not None and rows is not None:
         products = _products(blocks, rows, n_cores)
@@ -159,9 +159,10 @@ def _agree(home: Ints | None, tables: list[FanTable], first: Ints, classes: Ints
     return True
 
 
-def _dense_rows(
+def dense_rows(
     tables: list[tuple[FanTable, NDArray[np.bool_]]], chosen: Ints, n_cores: int
 ) -> NDArray[np.int32]:
+    """Return the rows of chosen sources: one column per block and core."""
     rows = np.zeros((chosen.size, len(tables) * n_cores), np.int32)
     for k, (table, columns) in enumerate(tables):
         block = np.multiply.outer(table.rows[chosen], table.columns)

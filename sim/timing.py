@@ -23,6 +23,7 @@ from nmhw.errors import UsageError
 from nmhw.values.chip import CostTable, SyncSpec
 from nmhw.values.cost import NANO, LatencyBreakdown, Pace, find_figure
 from nmhw.values.figure import Figure
+from nmhw.values.noc import PS_PER_S, NocTimes
 from nmhw.values.result import Counters
 
 SEND_KINDS = ("neuron.visit", "neuron.active", "neuron.idle", "neuron.spike", "axon.out")
@@ -81,6 +82,7 @@ def estimate_latency(
     pace: Pace,
     pace_step_s: float | None,
     tick_s: Figure | None = None,
+    noc: NocTimes | None = None,
 ) -> LatencyBreakdown:
     """Estimate the run's time under a pace.
 
@@ -90,6 +92,9 @@ def estimate_latency(
         Step length of a realtime or period pace; None for ``free``.
     tick_s : Figure or None
         The chip's timer, where the cost table has none of its own (or there is no table).
+    noc : NocTimes, optional
+        Steps timed message by message; they replace the slowest cores if they were timed with
+        this cost table. Their bounds are in proportion to those of the slowest cores.
     """
     sync = _sync_spec(table, tick_s)
     sync_s, notes = _sync(sync, counters.n_tiles)
@@ -98,7 +103,17 @@ def estimate_latency(
         notes.insert(0, f"no cost table: latency is unpriced{known}")
     work, is_average, unpriced = _slowest_cores(counters, table)
     n_steps_total = counters.n_steps * counters.n_samples
-    low, high = (_mean_step(counters, table, sync, pace_step_s, bound) for bound in ("low", "high"))
+    scale = 1.0
+    if noc is not None and (table is None or table.name != noc.costs):
+        notes.append(f"messages were timed under cost table {noc.costs}: not in this time")
+        noc = None
+    if noc is not None and noc.rows.size:
+        slowest = 0.0 if work is None else float(work.mean())
+        work, is_average = noc.step_ps / PS_PER_S, False
+        scale = float(work.mean()) / slowest if slowest else 1.0
+    low, high = (
+        _mean_step(counters, table, sync, pace_step_s, bound, scale) for bound in ("low", "high")
+    )
     if work is not None and is_average:
         notes.append("too many steps for counts per step: the slowest core of the average step")
     free = _free_steps(work, sync_s, sync)
@@ -108,11 +123,13 @@ def estimate_latency(
         paced = np.array([pace_step_s]) if free is None else np.maximum(free, pace_step_s)
         steps, p99 = _mean_and_tail(paced, is_average or free is None)
         overrun = 0 if free is None else int((free > pace_step_s).sum())
+        if noc is not None and noc.is_sampled and noc.rows.size:
+            overrun = round(overrun * n_steps_total / noc.rows.size)
         if work is None and overrun:  # the tick alone is too long, in every step
             overrun = n_steps_total
     per_sample = None if steps is None else steps * counters.n_steps
     return LatencyBreakdown(
-        fidelity="analytic",
+        fidelity="analytic" if noc is None else "noc",
         pace=pace,
         pace_step_s=pace_step_s,
         n_steps=counters.n_steps,
@@ -130,6 +147,7 @@ def estimate_latency(
         unpriced=tuple(sorted(unpriced)),
         overrun_steps=overrun,
         notes=tuple(notes),
+        noc=noc,
     )
 
 
@@ -139,11 +157,15 @@ def _mean_step(
     sync: SyncSpec | None,
     pace_step_s: float | None,
     bound: Bound,
+    scale: float,
 ) -> float | None:
-    """Return the mean step under the lower or upper bounds of the latency figures."""
+    """Return the mean step under the lower or upper bounds of the latency figures.
+
+    ``scale`` is what the work takes in the network, as a multiple of the slowest cores'.
+    """
     sync_s, _ = _sync(sync, counters.n_tiles, bound)
     work, _, _ = _slowest_cores(counters, table, bound)
-    free = _free_steps(work, sync_s, sync)
+    free = _free_steps(None if work is None else work * scale, sync_s, sync)
     if free is None:
         return pace_step_s
     return float((free if pace_step_s is None else np.maximum(free, pace_step_s)).mean())

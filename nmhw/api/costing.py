@@ -9,7 +9,7 @@ from typing import Any
 
 from nmhw.api.compartments import gather_result, spread_inputs
 from nmhw.api.deploying import deploy
-from nmhw.api.execute import first_output_step, mean_rate, projection_rows
+from nmhw.api.facts import first_output_step, mean_rate, projection_rows
 from nmhw.api.host_operations import operation_facts
 from nmhw.api.pricing import check_prices
 from nmhw.api.reading import chip as load_chip_spec

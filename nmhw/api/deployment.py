@@ -104,6 +104,8 @@ class Deployment:
         metric: Metric = "accuracy",
         keep_spikes: int = 10**8,
         timing: str = "steps",
+        latency: str = "analytic",
+        noc_steps: int | None = None,
         progress: Progress | None = None,
         threads: int | None = None,
         chunk: int | None = None,
@@ -147,6 +149,11 @@ class Deployment:
         timing : "steps" | "events"
             "events" on chips that have it: every input event is worked off by itself, in the order
             of its step, without updates per step; the step is a time stamp.
+        latency : "analytic" | "noc"
+            "noc" sends every message over the links and buffers of the chip's mesh
+            (docs/cost.md), on chips whose file has their figures.
+        noc_steps : int, optional
+            Time so many steps, evenly spread, and estimate the mean from them; default: all.
         progress : callable(done, in all)
             Samples of the chip run; then, from 0 again, the float run it is compared with.
         threads : int, optional
@@ -192,6 +199,8 @@ class Deployment:
             metric=metric,
             keep_spikes=keep_spikes,
             timing=timing,
+            latency=latency,
+            noc_steps=noc_steps,
             progress=progress,
             threads=threads,
             chunk=chunk,

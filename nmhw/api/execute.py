@@ -15,6 +15,7 @@ from nmhw.api.arguments import check_whole
 from nmhw.api.checkpoint import Checkpoint, run_key
 from nmhw.api.compartments import gather_result, spread_inputs
 from nmhw.api.cycles import summarize_cycles
+from nmhw.api.facts import first_output_step, mean_rate, projection_rows
 from nmhw.api.float_comparison import compare_with_float
 from nmhw.api.host_operations import host_rows, operation_facts
 from nmhw.api.inputs import (
@@ -32,6 +33,14 @@ from nmhw.api.judging import (
     in_author_units,
     judge,
     with_membranes,
+)
+from nmhw.api.noc import (
+    check_latency,
+    halves,
+    keep_less,
+    latency_key,
+    piece_size,
+    time_piece,
 )
 from nmhw.api.pieces import PieceSizes, Progress, check_pieces, run_pieces
 from nmhw.api.pricing import check_prices
@@ -80,6 +89,8 @@ class RunOptions:
     metric: Metric = "accuracy"
     keep_spikes: int = 10**8
     timing: str = "steps"
+    latency: str = "analytic"
+    noc_steps: int | None = None
     progress: Progress | None = None
     threads: int | None = None
     chunk: int | None = None
@@ -157,6 +168,7 @@ def _plan(deployed: Deployment, x: Any, labels: Any, options: RunOptions) -> Pla
     readout, sources = choose_readout(network, options.readout)
     probes = with_membranes(options.probes, readout, sources)
     check_timing(chip, options.timing, probes)
+    check_latency(deployed, options)
     if deployed.stage is not None:
         check_stage_options(options)
     on_chip = chip.arithmetic.membrane_readout or options.readout_on_host
@@ -215,6 +227,7 @@ def _open_checkpoint(deployed: Deployment, plan: Plan, options: RunOptions) -> C
             "backend": options.backend,
             "keep_spikes": options.keep_spikes,
             "timing": options.timing,
+            **latency_key(options),
         }
     )
     checkpoint = Checkpoint(Path(options.checkpoint), key, options.chunk is not None)
@@ -234,24 +247,40 @@ def _run_backend(
     def work(inputs: Any, before: list[RunResult], progress: Progress | None) -> RunResult:
         counted = [part.counters.spikes_by_population for part in before if part.counters]
         seen = sum(sum(by_name.values()) for by_name in counted)
+        keep = max(0, options.keep_spikes - seen)
+        if options.latency != "noc":
+            return finish(execute_piece(inputs, keep, n_samples, progress), before)
+        running, timing = halves(progress)
+        # timed from all its spikes and counts per step, whatever the whole run keeps
+        result = execute_piece(inputs, 2**62, None, running)
+        first = sum(part.n_samples for part in before)
+        result = time_piece(deployed, plan, options, result, first, timing)
+        return finish(keep_less(result, deployed, keep, n_samples), before)
+
+    def execute_piece(
+        inputs: Any, keep: int, counted: int | None, progress: Progress | None
+    ) -> RunResult:
         if deployed.stage is not None:
-            return run_stage(deployed, plan, options, inputs, max(0, options.keep_spikes - seen),
-                             progress)  # fmt: skip
-        result = run_backend(
+            return run_stage(deployed, plan, options, inputs, keep, counted, progress)
+        return run_backend(
             options.backend,
             deployed.quantized,
             deployed.mapping,
             deployed.chip,
             spread_inputs(inputs, deployed.quantized),
             probes=plan.probes,
-            keep_spikes=max(0, options.keep_spikes - seen),
+            keep_spikes=keep,
             threads=options.threads,
             continuous=options.continuous,
             progress=progress,
             kept=deployed.kept,
             timing=options.timing,
-            counted_samples=n_samples,
+            counted_samples=counted,
         )
+
+    def finish(result: RunResult, before: list[RunResult]) -> RunResult:
+        if deployed.stage is not None:
+            return result
         gathered = gather_result(result, deployed.network, deployed.quantized)
         return gathered if plan.prepared.source.is_held else _with_inputs(gathered, before, options)
 
@@ -259,7 +288,7 @@ def _run_backend(
         "chip",
         work,
         plan.prepared,
-        chunk=n_samples if options.continuous else options.chunk,
+        chunk=piece_size(deployed, plan, options),
         checkpoint=checkpoint,
         progress=options.progress,
     )
@@ -295,37 +324,3 @@ def _readout_facts(
     if plan.readout.needs_membrane:
         facts["readout_scale"] = {name: scale.tolist() for name, scale in scales.items()}
     return facts
-
-
-def first_output_step(result: RunResult, sources: tuple[str, ...]) -> float | None:
-    """Return the mean step (drain included) of the first output spike; None without any."""
-    first = np.full(result.n_samples, np.inf)
-    for name in sources:
-        if name in result.spikes:
-            events = result.spikes[name]
-            np.minimum.at(first, events.sample, events.step)
-    found = first[np.isfinite(first)]
-    return float(found.mean()) if found.size else None
-
-
-def projection_rows(deployed: Deployment, result: RunResult) -> list[dict[str, Any]]:
-    """Return synops and encodings of every projection."""
-    counters = result.counters
-    rows = []
-    for projection in deployed.quantized.projections:
-        encodings = {
-            kind
-            for (name, _), kind in deployed.mapping.encodings.items()
-            if name == projection.name
-        }
-        synops = 0 if counters is None else counters.synops_by_projection.get(projection.name, 0)
-        row = {"name": projection.name, "source": projection.source, "target": projection.target}
-        rows.append({**row, "synops": synops, "encodings": sorted(encodings)})
-    return rows
-
-
-def mean_rate(facts: Mapping[str, Any]) -> float | None:
-    """Return spikes per neuron and sample of the author's neurons."""
-    spikes = sum(facts["spikes"].values())
-    neurons = sum(row["neurons"] - row["copies"] for row in facts["layers"] if not row["is_added"])
-    return spikes / (neurons * facts["n_samples"]) if neurons else None

@@ -15,6 +15,7 @@ from nmhw.report.priced import (
 )
 from nmhw.values.chip import ChipSpec, CostTable
 from nmhw.values.cost import EnergyBreakdown, LatencyBreakdown, Pace, price_energy
+from nmhw.values.noc import NocTimes
 from nmhw.values.result import Counters
 
 
@@ -35,6 +36,7 @@ class PricedRun:
     dt_s: float | None
     energy: EnergyBreakdown
     latency: LatencyBreakdown
+    noc: NocTimes | None = None
 
     def summary(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Return the part of the report that prices change.
@@ -50,7 +52,7 @@ class PricedRun:
             "other_paces": self._other_paces(),
             **summarize_latency(self.latency, facts["first_output_step"]),
             "layer_synops": price_layers(facts["projections"], self.table),
-            "sources": list_sources(self.chip, self.table, self.energy),
+            "sources": list_sources(self.chip, self.table, self.energy, self.latency),
         }
 
     def _other_paces(self) -> list[dict[str, Any]]:
@@ -59,7 +61,9 @@ class PricedRun:
         others = [name for name in names if name != self.pace]
         rows = []
         for name in others:
-            energy, latency = _price(self.counters, self.chip, self.table, name, self.dt_s)
+            energy, latency = _price(
+                self.counters, self.chip, self.table, name, self.dt_s, self.noc
+            )
             rows.append(summarize_pace(name, energy, latency))
         return rows
 
@@ -91,21 +95,33 @@ def price_run(
     costs: str | None,
     pace: str | None,
     dt_s: float | None,
+    noc: NocTimes | None = None,
 ) -> PricedRun:
-    """Price counted events; see ``check_prices`` for the errors."""
+    """Price counted events; see ``check_prices`` for the errors.
+
+    Parameters
+    ----------
+    noc : NocTimes, optional
+        Steps timed message by message, which hold under the cost table they were timed with.
+    """
     if counters is None:
         raise UsageError("this run has no counters to price")
     table, asked = check_prices(chip, costs, pace, dt_s)
-    energy, latency = _price(counters, chip, table, asked, dt_s)
-    return PricedRun(counters, chip, table, asked, dt_s, energy, latency)
+    energy, latency = _price(counters, chip, table, asked, dt_s, noc)
+    return PricedRun(counters, chip, table, asked, dt_s, energy, latency, noc)
 
 
 def _price(
-    counters: Counters, chip: ChipSpec, table: CostTable | None, pace: str, dt_s: float | None
+    counters: Counters,
+    chip: ChipSpec,
+    table: CostTable | None,
+    pace: str,
+    dt_s: float | None,
+    noc: NocTimes | None,
 ) -> tuple[EnergyBreakdown, LatencyBreakdown]:
     from nmhw.sim.timing import estimate_latency, parse_pace
 
     kind: Pace
     kind, step_s = parse_pace(pace, dt_s)
-    latency = estimate_latency(counters, table, kind, step_s, chip.tick_s)
+    latency = estimate_latency(counters, table, kind, step_s, chip.tick_s, noc)
     return price_energy(counters, table, latency), latency

@@ -56,7 +56,7 @@ class Run(Execution):
         started = time.perf_counter()
         self.chip = chip
         self.mapping = mapping
-        self._priced = price_run(result.counters, chip, costs, pace, self.facts["dt_s"])
+        self._priced = price_run(result.counters, chip, costs, pace, self.facts["dt_s"], result.noc)
         self.wall_s: dict[str, float | None] = dict.fromkeys(_WALL_KEYS)
         self.wall_s |= {**(wall_s or {}), "price": time.perf_counter() - started}
 

@@ -70,6 +70,7 @@ def run_stage(
     options: RunOptions,
     inputs: Mapping[str, SpikeEvents],
     keep_spikes: int,
+    counted_samples: int | None,
     progress: Progress | None,
 ) -> RunResult:
     """Run one piece, sample by sample with its biases."""
@@ -92,6 +93,6 @@ def run_stage(
         keep_spikes=keep_spikes,
         probes=plan.probes,
         threads=options.threads,
-        counted_samples=plan.prepared.n_samples,
+        counted_samples=counted_samples,
         progress=progress,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nmhw.cli.options import output_options, price_options, thread_option
+from nmhw.cli.options import latency_options, output_options, price_options, thread_option
 from nmhw.cli.output import note
 
 
@@ -25,6 +25,7 @@ from nmhw.cli.output import note
 )
 @thread_option
 @price_options
+@latency_options
 @click.option("-o", "--output", metavar="DIR", help="Save the run here.")
 @output_options
 def command(**options: Any) -> None:
@@ -38,6 +39,6 @@ def command(**options: Any) -> None:
     images = load_demo_images(options["n_samples"])
     note(f"quantizing and mapping to {options['chip_name']}", quiet)
     deployed = deploy_demo(options["chip_name"])
-    given = {key: options[key] for key in ("pace", "costs", "threads")}
+    given = {key: options[key] for key in ("pace", "costs", "threads", "latency", "noc_steps")}
     run = run_with_progress(deployed, images.events, images.labels, options, started, **given)
     finish(run, options)

@@ -101,6 +101,19 @@ def price_options(function: F) -> F:
     )
 
 
+def latency_options(function: F) -> F:
+    """Add --latency and --noc-steps."""
+    model = "analytic, or noc: every message over the chip's network.  [default: analytic]"
+    steps = "Steps that --latency noc times, evenly spread.  [default: all]"
+    return apply_options(
+        function,
+        [
+            click.option("--latency", default="analytic", metavar="L", help=model),
+            click.option("--noc-steps", type=click.IntRange(1), metavar="N", help=steps),
+        ],
+    )
+
+
 def output_options(function: F) -> F:
     """Add --json and --quiet."""
     return apply_options(

@@ -11,6 +11,7 @@ import click
 from nmhw.cli.event_options import event_options
 from nmhw.cli.options import (
     input_options,
+    latency_options,
     mapping_options,
     meaning_options,
     output_options,
@@ -36,13 +37,15 @@ _CHIP_ONLY = {
     "resume": "--resume",
     "readout_on_host": "--readout-on-host",
     "timing": "--timing",
+    "latency": "--latency",
+    "noc_steps": "--noc-steps",
     "input_stage": "--input-stage",
     "compare_float": "--no-float",
 }
 _PASSED_ON = ("readout", "probes", "layout", "encode", "n_steps", "repeat", "metric", "continuous")
 _CHIP_PASSED_ON = (
     "pace", "costs", "keep_spikes", "threads", "readout_on_host", "compare_float", "timing",
-    "chunk", "resume",
+    "chunk", "resume", "latency", "noc_steps",
 )  # fmt: skip
 
 
@@ -71,6 +74,7 @@ _CHIP_PASSED_ON = (
     "--timing", default="steps", metavar="T",
     help="steps, or events: one by one, on chips without steps.  [default: steps]",
 )  # fmt: skip
+@latency_options
 @click.option("--continuous", is_flag=True, help="Keep state from sample to sample.")
 @click.option("--readout-on-host", is_flag=True, help="Allow v-* where the chip cannot read v out.")
 @click.option(

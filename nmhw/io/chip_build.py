@@ -17,6 +17,7 @@ from nmhw.values.chip import (
     LawSpec,
     MemorySpec,
     MeshSpec,
+    NocSpec,
     RuleSpec,
     SyncSpec,
 )
@@ -48,6 +49,7 @@ def build_chip(document: Table, *, path: str | None, sha256: str | None) -> Chip
         pace=document["pace"],
         sources=dict(document["sources"]),
         tick_s=_figure(document["tick_s"], "s") if document.get("tick_s") else None,
+        noc=_noc(document.get("noc")),
         memory=None if memory is None else _spec(MemorySpec, memory),
         board=_spec(BoardSpec, document.get("board", {})),
         rules=tuple(_spec(RuleSpec, rule) for rule in document.get("rules", {}).values()),
@@ -71,6 +73,13 @@ def _spec(kind: Any, table: Table) -> Any:
     known = {f.name for f in fields(kind)}
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in known}
     return kind(**plain)
+
+
+def _noc(table: Table | None) -> NocSpec | None:
+    if table is None:
+        return None
+    units = {"link_ns": "ns", "link_buffer": "messages", "receiver_queue": "messages"}
+    return NocSpec(**{name: _figure(table[name], unit) for name, unit in units.items()})
 
 
 def _costs(name: str, table: Table) -> CostTable:

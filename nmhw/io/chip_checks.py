@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from nmhw.io.chip_costs import check_costs
+from nmhw.io.chip_noc import check_network
 from nmhw.io.chip_problems import Problem, suggest
 from nmhw.values.chip import ArithmeticSpec
 from nmhw.values.graph_checks import GRAPH_CHECKS
@@ -93,6 +94,7 @@ def find_contradictions(document: Table) -> list[Problem]:
         *_check_rules(document),
         *_check_kind(document),
         *_check_learning_port(document),
+        *check_network(document),
         *check_costs(document),
     ]
 

@@ -29,16 +29,16 @@ def check_costs(document: Table) -> Iterator[Problem]:
         yield Problem(("default_costs",), "no such cost table", default, hint, "chip.costs")
     imaginary = document.get("is_imaginary") is True
     if isinstance(document.get("tick_s"), dict):
-        yield from _check_figure(("tick_s",), "tick_s", document["tick_s"])
-        yield from _check_reality(("tick_s",), document["tick_s"], imaginary)
+        yield from check_figure(("tick_s",), "tick_s", document["tick_s"])
+        yield from check_reality(("tick_s",), document["tick_s"], imaginary)
         if not document["tick_s"].get("value"):
             hint = "the length of a step"
             yield Problem(("tick_s", "value"), "must be positive", None, hint, "chip.range")
     for name in tables:
         costs = _table(tables[name])
         for key, section, figure in _figures(("costs", name), costs):
-            yield from _check_figure(key, section, figure)
-            yield from _check_reality(key, figure, imaginary)
+            yield from check_figure(key, section, figure)
+            yield from check_reality(key, figure, imaginary)
         for section in ("energy_pj", "latency_ns"):
             yield from _check_inclusion(("costs", name, section), _table(costs.get(section)))
         yield from _check_all_in(("costs", name), costs)
@@ -48,8 +48,8 @@ def check_costs(document: Table) -> Iterator[Problem]:
             yield from _check_law(key, _table(_table(costs["laws"])[law]), imaginary)
     for name, figure in _table(document.get("published")).items():
         key = ("published", name)
-        yield from _check_figure(key, str(figure.get("unit")), figure)
-        yield from _check_reality(key, figure, imaginary)
+        yield from check_figure(key, str(figure.get("unit")), figure)
+        yield from check_reality(key, figure, imaginary)
 
 
 def _figures(place: Key, costs: Table) -> Iterator[tuple[Key, str, Table]]:
@@ -81,23 +81,24 @@ def _check_law(place: Key, law: Table, imaginary: bool) -> Iterator[Problem]:
         if name not in known:
             yield Problem(key, "unknown key", None, suggest(name, known), "chip.unknown-key")
             continue
-        yield from _check_figure(key, known[name], figure)
-        yield from _check_reality(key, figure, imaginary)
+        yield from check_figure(key, known[name], figure)
+        yield from check_reality(key, figure, imaginary)
     points = law.get("points", ())
     if bool(points) != bool(form.point_unit) or bool(points) != bool(law.get("variable")):
         reason = "goes with a law of kind 'points', which has a variable and points"
         yield Problem((*place, "points"), reason, None, None, "chip.law")
         return
     for i, point in enumerate(points):
-        yield from _check_figure((*place, "points", i), form.point_unit, point)
-        yield from _check_reality((*place, "points", i), point, imaginary)
+        yield from check_figure((*place, "points", i), form.point_unit, point)
+        yield from check_reality((*place, "points", i), point, imaginary)
     positions = [point.get("at") for point in points]
     if sorted(set(positions)) != positions:
         reason = "must ascend in the variable without repeats"
         yield Problem((*place, "points"), reason, positions, None, "chip.order")
 
 
-def _check_figure(key: Key, section: str, figure: Table) -> Iterator[Problem]:
+def check_figure(key: Key, section: str, figure: Table) -> Iterator[Problem]:
+    """Yield what is wrong with unit, provenance, value and bounds of a figure of a section."""
     unit, others = UNITS.get(section, (section, {}))
     stated, value = figure.get("unit"), figure.get("value")
     if stated is not None and stated != unit:
@@ -123,7 +124,7 @@ def _check_figure(key: Key, section: str, figure: Table) -> Iterator[Problem]:
         yield Problem(key, reason, {"low": low, "value": value, "high": high}, rule="chip.range")
 
 
-def _check_reality(key: Key, figure: Table, imaginary: bool) -> Iterator[Problem]:
+def check_reality(key: Key, figure: Table, imaginary: bool) -> Iterator[Problem]:
     """Keep invented numbers out of real chips, and measured ones out of the imaginary chip."""
     if figure.get("value") is None:
         return

@@ -124,6 +124,17 @@ class BoardModel(Table):
     source: Text | None = None
 
 
+class NocModel(Table):
+    """Network between the cores, for latency ``noc``; its hops are in the cost tables."""
+
+    link_ns: FigureModel
+    """Time for which one message occupies a link: 1 / bandwidth."""
+    link_buffer: FigureModel
+    """Messages that fit behind a link."""
+    receiver_queue: FigureModel
+    """Messages that fit into a core, the one it works on included."""
+
+
 class ArithmeticModel(Table):
     """What a core computes; the fields are those of ``nmhw.values.chip.ArithmeticSpec``."""
 
@@ -221,6 +232,7 @@ class ChipModel(Table):
     """Name of a cost table, or "none": then a run is unpriced unless a table is named."""
     tick_s: FigureModel | None = None
     """Timer that starts every step; a cost table's own ``sync`` goes before it."""
+    noc: NocModel | None = None
     sources: dict[str, Text]
     arithmetic: ArithmeticModel
     mesh: MeshModel

@@ -44,6 +44,9 @@ def _chip_lines(chip: ChipSpec) -> Iterator[str]:
     yield from _table(("arithmetic", "value", "source"), _arithmetic(chip))
     for table in chip.costs.values():
         yield from _cost_lines(chip, table)
+    if chip.noc is not None:
+        head = ("network between cores", *_FIGURE_HEAD[1:])
+        yield from _table(head, (_row(name, f) for name, f in chip.noc.figures()))
     head = ("published beside the costs", *_FIGURE_HEAD[1:])
     yield from _table(head, (_row(name, f) for name, f in chip.published.items()))
     yield from ("Sources of this file:", "")

@@ -21,6 +21,7 @@ from nmhw.errors import ResultFileError
 from nmhw.io.atomic import replacing
 from nmhw.io.hdf5_dataset import DatasetEntry, Hdf5Limits
 from nmhw.io.hdf5_guard import GuardedFile, open_guarded
+from nmhw.io.noc_times import noc_arrays, noc_meta, read_noc
 from nmhw.values.events import SpikeEvents
 from nmhw.values.result import Counters, ProbeData, RunResult
 
@@ -71,6 +72,8 @@ def save_result(
         "totals": list(result.spike_totals),
         "counters": None if result.counters is None else _counter_meta(result.counters),
     }
+    if result.noc is not None:
+        meta["noc"] = noc_meta(result.noc)
     with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
         text = json.dumps(meta, sort_keys=True, ensure_ascii=True).encode("ascii")
         _write(file, "meta", np.frombuffer(text, np.uint8))
@@ -83,6 +86,8 @@ def save_result(
             _write(file, f"totals/{k}", totals)
         if result.counters is not None:
             _write_counters(file, result.counters)
+        for name, values in noc_arrays(result.noc).items():
+            _write(file, f"noc/{name}", values)
 
 
 def load_saved_result(path: str | Path) -> RunResult:
@@ -167,6 +172,7 @@ def _build(reader: _Reader, meta: Meta) -> RunResult:
         probes=probes,
         counters=None if meta["counters"] is None else _counters(reader, meta["counters"]),
         spike_totals=totals,
+        noc=read_noc(meta["noc"], reader.integers) if "noc" in meta else None,
     )
 
 

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nmhw.report.layout import indented, new_table
-from nmhw.values.chip import CostTable, Figure, LawSpec
+from nmhw.values.chip import CostTable, Figure, LawSpec, NocSpec
 from nmhw.values.units import format_si
 
 _COLUMNS = ["value", "range", "grade", "basis", "at", "source"]
@@ -33,14 +33,25 @@ def cost_parts(costs: CostTable, default: str | None) -> list[RenderableType]:
     return [table, *([Text("\n".join(notes))] if notes else []), *laws]
 
 
+def noc_parts(noc: NocSpec | None) -> list[RenderableType]:
+    """Return the network between the cores; nothing where the chip file has none."""
+    if noc is None:
+        return []
+    return _number_parts("\nNetwork between the cores (--latency noc)", dict(noc.figures()))
+
+
 def published_parts(published: Mapping[str, Figure]) -> list[RenderableType]:
     """Return the numbers that are no unit costs, with their notes; nothing where there are none."""
     if not published:
         return []
-    table = new_table("\nPublished beside the costs", ["number", *_COLUMNS], left=1)
-    for name, figure in published.items():
+    return _number_parts("\nPublished beside the costs", published)
+
+
+def _number_parts(title: str, figures: Mapping[str, Figure]) -> list[RenderableType]:
+    table = new_table(title, ["number", *_COLUMNS], left=1)
+    for name, figure in figures.items():
         table.add_row(name, *_cells(figure))
-    notes = [indented(f"{name}: {f.note}") for name, f in published.items() if f.note]
+    notes = [indented(f"{name}: {f.note}") for name, f in figures.items() if f.note]
     return [table, Text("\n".join(notes))]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from nmhw.report.chip_figures import cost_parts, published_parts
+from nmhw.report.chip_figures import cost_parts, noc_parts, published_parts
 from nmhw.report.layout import indented, new_table, render
 from nmhw.values.chip import ChipSpec
 from nmhw.values.units import format_si
@@ -47,7 +47,7 @@ def render_chip(chip: ChipSpec) -> str:
     parts += [*_limits(chip), _arithmetic(chip)]
     for table in chip.costs.values():
         parts += cost_parts(table, chip.default_costs)
-    parts += published_parts(chip.published)
+    parts += noc_parts(chip.noc) + published_parts(chip.published)
     sources = [indented(f"{key}: {text}") for key, text in chip.sources.items()]
     parts.append(Text("\n".join(["\nSources", *sources])))
     return render(parts)

@@ -6,6 +6,7 @@ from typing import Any
 
 from nmhw.errors import MissingExtraError
 from nmhw.report.layout import LONGEST_COUNT
+from nmhw.report.noc import noc_lines
 from nmhw.report.text import accuracy_lines
 from nmhw.report.text_prices import TIMES, energy_headline, energy_notes
 from nmhw.values.units import format_count, format_percent, format_si
@@ -41,6 +42,7 @@ def render_html(summary: dict[str, Any]) -> str:
         bars=_energy_bars(summary),
         energy_notes=energy_notes(summary),
         times=TIMES,
+        noc_notes=noc_lines(summary["latency_noc"]) if summary.get("latency_noc") else [],
         accuracy=accuracy_lines(summary),
     )
 

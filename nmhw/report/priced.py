@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nmhw.report.noc import summarize_noc
 from nmhw.values.chip import ChipSpec, CostTable, Figure
 from nmhw.values.cost import PICO, EnergyBreakdown, EnergyLine, LatencyBreakdown, find_figure
 from nmhw.values.notice import Notice
@@ -87,6 +88,7 @@ def summarize_latency(latency: LatencyBreakdown, first_output_step: float | None
             "total": latency.total_s,
         },
         "latency_fidelity": latency.fidelity,
+        "latency_noc": summarize_noc(latency.noc),
         "latency_unpriced": list(latency.unpriced),
         "latency_overrun_steps": latency.overrun_steps,
         "latency_notes": list(latency.notes),
@@ -137,10 +139,12 @@ def price_layers(
 
 
 def list_sources(
-    chip: ChipSpec, table: CostTable | None, energy: EnergyBreakdown
+    chip: ChipSpec, table: CostTable | None, energy: EnergyBreakdown, latency: LatencyBreakdown
 ) -> dict[str, str]:
     """Return citation key -> citation of every figure that a price of this run rests on."""
     figures = [] if chip.tick_s is None else [chip.tick_s]
+    if latency.noc is not None and chip.noc is not None:
+        figures += [figure for _, figure in chip.noc.figures()]
     if table is None:
         return {key: chip.sources[key] for key in _keys(figures) if key in chip.sources}
     figures += [line.figure for line in energy.lines if line.count and line.figure is not None]

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nmhw.report.layout import LONGEST_COUNT, indented, new_table
+from nmhw.report.noc import noc_lines
 from nmhw.values.units import format_count, format_number_of, format_si
 
 Summary = dict[str, Any]
@@ -112,12 +113,14 @@ def latency_section(s: Summary) -> Parts:
     latency = s.get("latency_s")
     if latency is None:
         return []
-    title = f"\nLatency ({s['latency_fidelity']}, a lower bound; pace {s['pace']})"
+    noc = s.get("latency_noc")
+    kind = "analytic, a lower bound" if noc is None else "noc"
+    title = f"\nLatency ({kind}; pace {s['pace']})"
     table = new_table(title, ["time of", "value"])
     for key, label in TIMES.items():
         if latency[key] is not None or key in ("per_step", "per_sample"):
             table.add_row(label, format_si(latency[key], "s"))
-    notes = list(s["latency_notes"])
+    notes = [*([] if noc is None else noc_lines(noc)), *s["latency_notes"]]
     unknown = s["latency_unpriced"]
     missing = [kind for kind in unknown if kind not in s.get("uncounted", ())]
     if missing:

@@ -20,6 +20,7 @@ from nmhw.values.figure import (
     SyncSpec,
 )
 from nmhw.values.mesh import BoardSpec, MeshSpec
+from nmhw.values.noc import NocSpec
 from nmhw.values.quantized import Overflow
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "LawSpec",
     "MemorySpec",
     "MeshSpec",
+    "NocSpec",
     "RuleSpec",
     "SyncSpec",
 ]
@@ -138,8 +140,7 @@ class ArithmeticSpec:
         loihi | spinnaker2 | xylo | speck | truenorth | odin | reckon | generic
     claim : str
         The exact claim, e.g. "bit-exact to the fixed_pt models of lava-nc 0.10.0".
-    state : "int" | "float32"
-    u_bits, v_bits : widths including sign
+    state : "int" | "float32";  u_bits, v_bits : widths including sign
     sum_bits : width of v before the comparison, where the sum of a step is wider (0 = v_bits)
     u_overflow, v_overflow : "wrap" | "saturate" | "saturate-full" (-2^(bits-1) included)
     summation : "exact" | "saturating"
@@ -153,8 +154,8 @@ class ArithmeticSpec:
     decay_bits, u_decay_offset : of mulshift: keep = 2^decay_bits - (decay + offset)
     rounding : "toward-zero" | "floor" of the decay product
     leak_bits : width of the constant that "subtract", "converge" and "constant" take per step
-    lowest_v : smallest membrane value of every neuron; None = the state's width
-    negative_threshold : a programmable lower bound: "none" | "saturate" | "reset"
+    lowest_v : smallest membrane value of every neuron; None = the state's width;
+        negative_threshold : a programmable one: "none" | "saturate" | "reset"
     non_spiking : whether a neuron can be kept from firing
     compares, resets : what the hardware has ("zero", "subtract", "value", "none")
     max_spikes_per_step : spikes one neuron can emit in one step
@@ -173,17 +174,14 @@ class ArithmeticSpec:
     threshold_bits, threshold_shift : mantissa width and left shift
     threshold_scope : "neuron" | "profiles" | "layer"
     bias_on : subset of ("membrane", "current")
-    constant_input : a bias may be an event per step that the host sends (where ``bias_on`` is ())
+    constant_input : where that is (), a bias may be an event per step that the host sends
     bias_bits, bias_exponent : signed mantissa width and (min, max) left shift
     hop_steps : steps a spike needs from core to core (and inside one)
-    input_hop_steps : the same for input events; None = hop_steps
-    max_extra_delay_steps : synaptic delay on top of the hop
-    n_currents : synaptic currents of a hidden neuron (explicit integers only beyond 1)
-    has_aliases : a neuron can repeat the spikes of another as its own
-    has_current, initial_v, refractory_max_steps, membrane_readout : capabilities
-    max_compartments : compartments that one neuron may be built of
-    inputs : subset of ("spikes", "counts", "graded", "current")
-    timings : subset of ("steps", "events"): events = each event is worked off by itself
+    input_hop_steps : the same for input events; None = hop_steps;  max_extra_delay_steps : on top
+    n_currents : synaptic currents of a hidden neuron (explicit integers only beyond 1);
+    has_aliases : it can repeat another's spikes as its own
+    has_current, initial_v, refractory_max_steps, membrane_readout, max_compartments (of a neuron)
+    inputs : subset of ("spikes", "counts", "graded", "current");  timings : of ("steps", "events")
     """
 
     family: str
@@ -263,6 +261,7 @@ class ChipSpec:
     encodings : tuple of EncodingSpec; the cheapest legal one is used per projection and core
     costs : mapping of name to CostTable;  default_costs : name or None (then unpriced)
     pace : default (barrier chips run free, tick chips in real time);  tick_s : timer of the steps
+    noc : links and buffers of the mesh, or None
     published : mapping of name to Figure; no unit costs (rest power, measured workloads), SI units
     learning_native : names of learning rules the chip runs itself
     learning_port, learning_word_bits : reads of weights by target (docs/learning.md, "On a chip")
@@ -281,6 +280,7 @@ class ChipSpec:
     pace: Literal["free", "realtime"]
     sources: Mapping[str, str]
     tick_s: Figure | None = None
+    noc: NocSpec | None = None
     memory: MemorySpec | None = None
     board: BoardSpec = field(default_factory=BoardSpec)
     rules: tuple[RuleSpec, ...] = ()

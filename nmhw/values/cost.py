@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nmhw.values.chip import EVENT_KINDS, CostTable, Figure
+from nmhw.values.noc import NocTimes
 from nmhw.values.result import Counters
 
 PICO = 1e-12
 NANO = 1e-9
+
+#: How the time of a step is modelled.
+LATENCIES = ("analytic", "noc")
 
 Pace = Literal["free", "realtime", "period"]
 
@@ -23,6 +27,7 @@ class LatencyBreakdown:
     ----------
     fidelity : str
         "analytic": slowest core of each step, then the barrier; a lower bound without NoC.
+        "noc": every message of the timed steps over links and buffers (``noc``), then the barrier.
     free_step_s, free_p99_step_s : float or None
         Mean and 99th percentile of a step that takes its modelled time.
     sync_s : float or None
@@ -59,6 +64,7 @@ class LatencyBreakdown:
     unpriced: tuple[str, ...] = ()
     overrun_steps: int = 0
     notes: tuple[str, ...] = ()
+    noc: NocTimes | None = None
 
 
 @dataclass(frozen=True, slots=True)

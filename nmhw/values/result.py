@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nmhw.errors import SpikesNotKeptError
 from nmhw.values.events import SpikeEvents
+from nmhw.values.noc import NocTimes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +141,8 @@ class RunResult:
     spike_totals : mapping of population to (n_neurons,) int64, over all samples and steps
     events_by_layers : mapping of population to layers passed since the input event -> events
         Of runs event by event (not saved; the summary of a run states it).
+    noc : NocTimes or None
+        Of runs with latency "noc".
     """
 
     backend: str
@@ -152,6 +155,7 @@ class RunResult:
     counters: Counters | None
     spike_totals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     events_by_layers: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    noc: NocTimes | None = None
 
     def __post_init__(self) -> None:
         names = set(self.spike_totals)
