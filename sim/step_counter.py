@@ -18,6 +18,7 @@ from nmhw.sim.kernels.count import (
     add_products,
     count_classes,
     count_dense_fan_out,
+    count_fan_out,
     count_home,
 )
 from nmhw.sim.step_tables import SourceTable, source_table
@@ -106,10 +107,13 @@ class StepCounter:
         if table.home is not None:
             flat = self.sums["neuron.spike", 0][here], self.sums["axon.out", 0][here]
             count_home(*events, *place, table.home, table.packets, *flat)
-        if table.rows is not None:
+        if table.rows is not None or table.sparse is not None:
             width = self.fan_out.cores.size
-            sums = np.zeros((end - first, table.rows.shape[1]), np.int32)
-            count_dense_fan_out(*events, *place, table.rows, sums)
+            sums = np.zeros((end - first, width * len(table.blocks)), np.int32)
+            if table.sparse is not None:
+                count_fan_out(*events, *place, *table.sparse, sums)
+            else:
+                count_dense_fan_out(*events, *place, table.rows, sums)
             for k, key in enumerate(table.blocks):
                 self.sums[key][here] += sums[:, k * width : (k + 1) * width]
             return

@@ -3,7 +3,8 @@
 A row holds blocks of one column per core, each for one kind and one delay: at home the spike itself
 and the packets it sends, elsewhere the packets received and the synapses read. Where many sources
 share one row (dense projections: all sources of a core) it is enough to count their events, and
-the counts times the distinct rows are the result; elsewhere every event adds its own row.
+the counts times the distinct rows are the result; elsewhere every event adds its own row, or what
+is not zero in it (a source reaches few cores of a large chip).
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ SYNOPS = tuple(f"synop.{encoding}" for encoding in ENCODINGS)
 #: much as a dozen events that add their own.
 MAX_CLASSES = 128
 
+#: Rows of which less than one part in so many is not zero are kept without their zeros: adding one
+#: element costs about as much as adding a vector of them.
+MIN_SPARSITY = 8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceTable:
@@ -43,7 +48,9 @@ class SourceTable:
     classes : (n_source,) int64 or None
         Which of ``rows`` each source has; None: ``rows[i]`` is that of source i.
     rows : (n_classes or n_source, n_blocks * n_cores) int32, or None
-        None where it would be too large: then ``tables`` are counted one by one.
+        None where there is ``sparse``, or where it would be too large: then ``tables`` are counted
+        one by one.
+    sparse : CSR (row pointers int64, columns int32, values int32) of every source's row, or None
     tables : (FanTable, (n_cores,) bool) of every block
         The second marks the columns that belong to the block's kind.
     products : tuple of (block, first column, (n_columns, n_classes) int32)
@@ -58,6 +65,7 @@ class SourceTable:
     rows: NDArray[np.int32] | None
     tables: tuple[tuple[FanTable, NDArray[np.bool_]], ...]
     products: tuple[tuple[tuple[str, int], int, NDArray[np.int32]], ...] = ()
+    sparse: tuple[Ints, NDArray[np.int32], NDArray[np.int32]] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -92,12 +100,14 @@ def _build(quantized: QuantizedNetwork, fan_out: FanOut, source: str) -> SourceT
     for _, table in fan_out.packets[source]:
         packets += table.fan_out()
     classes, first = _classes(n, home, [table for table, _ in tables])
-    rows = None
+    rows = sparse = None
     if first.size <= MAX_CLASSES:
         rows = dense_rows(tables, first, n_cores)
     else:
-        classes = None
-        if n * n_cores * max(1, len(blocks)) <= MAX_DENSE_TABLE:
+        classes, width = None, n_cores * max(1, len(blocks))
+        if MIN_SPARSITY * sum(_n_stored(table) for table, _ in tables) <= n * width:
+            sparse = _sparse_rows(tables, n, n_cores)
+        elif n * width <= MAX_DENSE_TABLE:
             rows = dense_rows(tables, np.arange(n), n_cores)
     products: list[tuple[tuple[str, int], int, NDArray[np.int32]]] = []
     if classes is not None and rows is not None:
@@ -107,7 +117,9 @@ def _build(quantized: QuantizedNetwork, fan_out: FanOut, source: str) -> SourceT
             at[np.arange(first.size), home[first]] = 1
             products += _products([("neuron.spike", 0)], at, n_cores)
             products += _products([("axon.out", 0)], at * packets[first][:, None], n_cores)
-    return SourceTable(tuple(blocks), home, packets, classes, rows, tuple(tables), tuple(products))
+    return SourceTable(
+        tuple(blocks), home, packets, classes, rows, tuple(tables), tuple(products), sparse
+    )
 
 
 def _products(
@@ -157,6 +169,36 @@ def _agree(home: Ints | None, tables: list[FanTable], first: Ints, classes: Ints
         if m is not None and m.nnz and (m[first][classes] != m).nnz:
             return False
     return True
+
+
+def _n_stored(table: FanTable) -> int:
+    """Return how many elements of a table are not zero, at most."""
+    outer = np.count_nonzero(table.rows) * np.count_nonzero(table.columns)
+    return int(outer) + (0 if table.sparse is None else int(table.sparse.nnz))
+
+
+def _sparse_rows(
+    tables: list[tuple[FanTable, NDArray[np.bool_]]], n: int, n_cores: int
+) -> tuple[Ints, NDArray[np.int32], NDArray[np.int32]]:
+    """Return the CSR arrays of all sources' rows, block beside block."""
+    from scipy.sparse import coo_array, csr_array
+
+    row, column, value = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for k, (table, columns) in enumerate(tables):
+        sources, cores = np.flatnonzero(table.rows), np.flatnonzero(table.columns * columns)
+        row.append(np.repeat(sources, cores.size))
+        column.append(k * n_cores + np.tile(cores, sources.size))
+        value.append(np.multiply.outer(table.rows[sources], table.columns[cores]).ravel())
+        if table.sparse is not None and table.sparse.nnz:
+            stored: Any = table.sparse.tocoo()
+            kept = columns[stored.col]
+            row.append(stored.row[kept])
+            column.append(k * n_cores + stored.col[kept].astype(np.int64))
+            value.append(stored.data[kept])
+    places = (np.concatenate(row), np.concatenate(column))
+    made: Any = coo_array((np.concatenate(value), places), shape=(n, len(tables) * n_cores))
+    m: Any = csr_array(made)  # elements that meet are added
+    return m.indptr.astype(np.int64), m.indices.astype(np.int32), m.data.astype(np.int32)
 
 
 def dense_rows(

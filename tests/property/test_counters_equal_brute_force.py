@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from nmhw.errors import UnsupportedError
+from nmhw.sim import step_tables
 from nmhw.sim.chip_run import run_chip
 from nmhw.values.chip import ArithmeticSpec, BoardSpec, ChipSpec, CoreSpec, MeshSpec
 from nmhw.values.connectivity import synapse_counts
@@ -32,6 +34,13 @@ CHIP = ChipSpec(
     sources={},
     board=BoardSpec(2, 1),
 )
+
+#: Limits under which the counts per step are made from rows of that kind.
+LIMITS = {
+    "sparse": {"MAX_CLASSES": 0, "MIN_SPARSITY": 0},
+    "dense": {"MAX_CLASSES": 0, "MIN_SPARSITY": 10**9},
+    "tables": {"MAX_CLASSES": 0, "MIN_SPARSITY": 10**9, "MAX_DENSE_TABLE": 0},
+}
 
 
 def random_mapping(r: np.random.Generator, network: QuantizedNetwork) -> Mapping:
@@ -104,15 +113,22 @@ def brute_force(
     return found
 
 
-@example(seed=803, continuous=True)  # a delay longer than a sample
-@given(seed=st.integers(0, 2**32 - 1), continuous=st.booleans())
+@example(seed=803, continuous=True, form="classes")  # a delay longer than a sample
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    continuous=st.booleans(),
+    form=st.sampled_from(["classes", *LIMITS]),
+)
 def test_counters_equal_a_count_over_expanded_synapses(
-    random_case: Callable[[int], Any], seed: int, continuous: bool
+    random_case: Callable[[int], Any], seed: int, continuous: bool, form: str
 ) -> None:
     network, events, _ = random_case(seed)
     mapping = random_mapping(np.random.default_rng(seed), network)
     try:
-        result = run_chip(network, mapping, CHIP, events, continuous=continuous)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in LIMITS.get(form, {}).items():
+                patch.setattr(step_tables, name, value)
+            result = run_chip(network, mapping, CHIP, events, continuous=continuous)
     except UnsupportedError as refusal:  # sums of many spikes per step may be too wide
         if refusal.rule == "sim.sum-width":
             reject()

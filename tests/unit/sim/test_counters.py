@@ -198,7 +198,14 @@ def test_runs_with_kept_tables_are_equal(relay: QuantizedNetwork) -> None:
         assert other.spikes["b"].step.tolist() == fresh.spikes["b"].step.tolist()
 
 
-@pytest.mark.parametrize("limits", [{"MAX_CLASSES": 0}, {"MAX_CLASSES": 0, "MAX_DENSE_TABLE": 0}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"MAX_CLASSES": 0, "MIN_SPARSITY": 0},
+        {"MAX_CLASSES": 0, "MIN_SPARSITY": 10**9},
+        {"MAX_CLASSES": 0, "MIN_SPARSITY": 10**9, "MAX_DENSE_TABLE": 0},
+    ],
+)
 def test_counts_per_step_are_the_same_by_class_by_row_and_table_by_table(
     relay: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
