@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nmhw.errors import InputError
 from nmhw.sim.kernels.count import count_dense_fan_out, count_fan_out, count_weights
+from nmhw.sim.sparse_table import count_per_core
 from nmhw.values.connectivity import pooled_map, synapse_counts
 from nmhw.values.mapping import Mapping as CoreMapping
 from nmhw.values.quantized import ConvGeometry, QuantizedNetwork, QuantizedProjection
@@ -196,25 +197,12 @@ def _synop_table(
         if projection.pools:
             table = pooled_map(projection, n_source) @ table
     elif projection.indptr is not None and projection.indices is not None and not projection.pools:
-        table = _sparse_table(projection.indptr, home[projection.indices], n_cores)
+        table = count_per_core(projection.indptr, projection.indices, home, n_cores)
     else:
         table = synapse_counts(projection, n_source, home.size) @ _one_hot(home, n_cores)
-    table = table.astype(np.int64)
+    table = table.astype(np.int64, copy=False)
     table.sum_duplicates()
     return FanTable(np.zeros(n_source, np.int64), np.zeros(n_cores, np.int64), table)
-
-
-def _sparse_table(indptr: Ints, column: Ints, n_cores: int) -> csr_array:
-    """Return (n_source, n_cores) synapse counts of sparse rows, given every synapse's column."""
-    from scipy.sparse import csr_array
-
-    ones = np.ones(column.size, np.int64)
-    table = csr_array((ones, column, indptr), shape=(indptr.size - 1, n_cores))
-    if table.shape[0] * n_cores > MAX_DENSE_TABLE:
-        return table
-    flat = np.repeat(np.arange(table.shape[0]), np.diff(indptr)) * n_cores + column
-    counts = np.bincount(flat, minlength=table.shape[0] * n_cores)
-    return csr_array(counts.reshape(table.shape).astype(np.int64))
 
 
 def _conv_table(

@@ -25,7 +25,7 @@ from nmhw.sim.kernels.fields import (
     KIND_SPARSE_WIDE,
 )
 from nmhw.sim.packed_synapses import largest_input, magnitudes, pack_quads, pack_synapses
-from nmhw.values.connectivity import pooled_map, stored_synapses
+from nmhw.values.connectivity import narrow_pointers, pooled_map, stored_synapses
 from nmhw.values.quantized import QuantizedProjection
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ def _synapses(
     indices, indptr = projection.indices, projection.indptr
     if projection.storage == "sparse" and indices is not None and indptr is not None:
         shape = (indptr.size - 1, n_target)
-        plain: csr_array = csr_array((weights, indices, indptr), shape=shape)
+        entries = (weights, indices, narrow_pointers(indptr))
+        plain: csr_array = csr_array(entries, shape=shape)
         if plain.has_canonical_format:
             return plain
     matrix = stored_synapses(projection, n_target)

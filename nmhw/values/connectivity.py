@@ -82,7 +82,7 @@ def stored_synapses(projection: QuantizedProjection, n_target: int) -> csr_array
         shape = (projection.indptr.size - 1, n_target)
         data = weights.astype(np.int64)
         indices = projection.indices.astype(np.int32)  # a copy: callers clean up in place
-        return csr_array((data, indices, _pointers(projection.indptr)), shape=shape)
+        return csr_array((data, indices, narrow_pointers(projection.indptr)), shape=shape)
     assert projection.geometry is not None
     conv = projection.geometry.as_conv(weights)
     rows, cols, taps = conv.synapse_indices()
@@ -100,10 +100,10 @@ def synapse_pattern(projection: QuantizedProjection, n_target: int) -> csr_array
     ones = np.ones(projection.indices.size, np.int8)
     shape = (projection.indptr.size - 1, n_target)
     indices = projection.indices.astype(np.int32, copy=False)
-    return csr_array((ones, indices, _pointers(projection.indptr)), shape=shape)
+    return csr_array((ones, indices, narrow_pointers(projection.indptr)), shape=shape)
 
 
-def _pointers(indptr: NDArray[np.int64]) -> NDArray[np.int32 | np.int64]:
+def narrow_pointers(indptr: NDArray[np.int64]) -> NDArray[np.int32 | np.int64]:
     """Return pointers as narrow as the indices where they fit: scipy widens both alike."""
     return indptr.astype(np.int32) if indptr[-1] < 1 << 31 else indptr
 
