@@ -165,33 +165,40 @@ def build_program(quantized: QuantizedNetwork) -> Program:
 
 
 def update_order(quantized: QuantizedNetwork) -> tuple[str, ...]:
-    """Return the populations such that edges without delay point forward.
+    """Return the populations such that edges without delay point forward, and all if possible.
 
     Raises
     ------
     UnsupportedError
         For a cycle without delay, naming its populations.
     """
-    waits = {
-        p.name: {
-            q.source for q in quantized.projections if q.target == p.name and q.delay_steps == 0
-        }
-        for p in quantized.populations
-    }
+    order, left = _sort(quantized, quantized.projections)
+    if left:
+        order, left = _sort(quantized, [q for q in quantized.projections if not q.delay_steps])
+    if left:
+        raise UnsupportedError(
+            "a cycle without delay cannot be simulated step by step",
+            got=", ".join(sorted(left)),
+            where=quantized.name,
+            hint="a profile with hop_steps=1, or a delay of one step on one edge of the cycle",
+            rule="sim.delay-free-cycle",
+        )
+    return tuple(order)
+
+
+def _sort(
+    quantized: QuantizedNetwork, edges: Sequence[QuantizedProjection]
+) -> tuple[list[str], list[str]]:
+    """Return populations behind all their sources, and those of which no order is found."""
+    waits = {p.name: {q.source for q in edges if q.target == p.name} for p in quantized.populations}
     order: list[str] = []
     while waits:
         ready = [name for name, sources in waits.items() if not sources & waits.keys()]
         if not ready:
-            raise UnsupportedError(
-                "a cycle without delay cannot be simulated step by step",
-                got=", ".join(sorted(waits)),
-                where=quantized.name,
-                hint="a profile with hop_steps=1, or a delay of one step on one edge of the cycle",
-                rule="sim.delay-free-cycle",
-            )
+            break
         order += ready
         waits = {name: sources for name, sources in waits.items() if name not in ready}
-    return tuple(order)
+    return order, list(waits)
 
 
 def arrivals(quantized: QuantizedNetwork, name: str) -> list[QuantizedProjection]:

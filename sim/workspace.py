@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmhw.errors import UnsupportedError, UsageError
+from nmhw.sim.blocks import block_stride, choose_block
 from nmhw.sim.bounds import choose_update
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.calls import link, needed_slots
@@ -127,8 +128,11 @@ def allocate(
         shifted = bound << input_shift(population)
         pop[f.P_UPDATE] = choose_update(population, shifted, steps)
     order = _place_orders(program, pops)
-    projections, ports, widths = _place_ports(program, plan, pops)
-    ring, ring_counts, n_late = _place_rings(program, pops, most)
+    spikes = [int(n) * most[name] for n, name in zip(sizes, program.populations, strict=True)]
+    # probes read all states after every step
+    block = 1 if probes else choose_block(program, size.n_steps, spikes)
+    projections, ports, widths = _place_ports(program, plan, pops, block)
+    ring, ring_counts, n_late = _place_rings(program, pops, most, block)
     params, starts = fill_parameters(program, populations, pops, n_total)
     place_currents(program, pops, projections)
     n_int, n_float = starts[1].size, starts[2].size
@@ -149,6 +153,7 @@ def allocate(
     control = np.zeros(f.C_FIELDS, np.int64)
     control[f.C_STEPS] = size.n_steps
     control[f.C_CONTINUOUS] = size.is_continuous
+    control[f.C_BLOCK] = block
     control[f.C_LAST_SAMPLE] = size.n_samples - 1
     control[f.C_RESERVE] = int((pops[:, f.P_CAPACITY] - SCAN_SLACK).sum())
     probe_rows, n_probed = _place_probes(program, pops, size, probes)
@@ -202,7 +207,7 @@ def _place_orders(program: Program, pops: Ints) -> NDArray[np.uint32]:
 
 
 def _place_ports(
-    program: Program, plan: PortPlan, pops: Ints
+    program: Program, plan: PortPlan, pops: Ints, block: int
 ) -> tuple[Ints, Ints, tuple[int, int]]:
     """Give every accumulator its offset; return both tables and the two pool sizes."""
     table = program.table.copy()
@@ -221,6 +226,9 @@ def _place_ports(
         for port in ports:
             port.offset = used[not port.is_16]
             used[not port.is_16] += port.size(n)
+            if len(ports) == 1 and pop[f.P_UPDATE] in FAST_FORMS and not port.is_16:
+                pop[f.P_BLOCK] = block_stride(program, port.projections, port.size(n), block)
+                used[1] += (block - 1) * int(pop[f.P_BLOCK])
             rows.append(port_row(port, n, relative))
             for k in port.projections:
                 table[k, f.J_ACC] = port.offset
@@ -235,19 +243,19 @@ def _place_ports(
 
 
 def _place_rings(
-    program: Program, pops: Ints, most: Mapping[str, int]
+    program: Program, pops: Ints, most: Mapping[str, int], block: int
 ) -> tuple[NDArray[np.uint32], Ints, int]:
-    """Give every population the slots its longest outgoing delay needs."""
+    """Give every population the slots that a block and its longest outgoing delay need."""
     at = counts = late = 0
     for pop, name in zip(pops, program.populations, strict=True):
         delays = [q.delay_steps for q in program.projections if q.source == name]
         longest = max(delays, default=0)
-        pop[f.P_SLOTS] = longest + 1
+        pop[f.P_SLOTS] = longest + block
         pop[f.P_CAPACITY] = pop[f.P_SIZE] * most[name] + SCAN_SLACK
         pop[f.P_RING], pop[f.P_RING_COUNT] = at, counts
         pop[f.P_LATE], pop[f.P_LATE_STEPS] = late, longest
         at += int(pop[f.P_SLOTS]) * int(pop[f.P_CAPACITY])
-        counts += longest + 1
+        counts += longest + block
         late += longest * int(pop[f.P_SIZE])
     if at > MAX_RING:
         worst = program.populations[int(np.argmax(pops[:, f.P_SLOTS] * pops[:, f.P_CAPACITY]))]

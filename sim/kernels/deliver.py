@@ -41,6 +41,7 @@ from nmhw.sim.kernels.fields import (
     KIND_SPARSE32,
     KIND_SPARSE_PACKED,
     KIND_SPARSE_WIDE,
+    P_BLOCK,
     P_CAPACITY,
     P_END_PROJECTION,
     P_FIRST_PROJECTION,
@@ -55,9 +56,10 @@ from nmhw.sim.kernels.fields import (
 
 @inlined
 def deliver(
-    pop, row, steps, continuous, calls, pops, projections, weights, rows, inputs, rings, accs
-):
-    """Add everything that arrives at one population in this row to its accumulators."""
+    pop, first_row, end_row, steps, continuous, calls, pops, projections, weights, rows, inputs,
+    rings, accs,
+):  # fmt: skip
+    """Add everything that arrives at one population in these rows to its accumulators."""
     w8, w16, w32, quads, quad_weights = weights
     targets, pointers, table, segments, pool_pointers, pooled, expanded = rows
     input_events, input_pointers = inputs
@@ -66,64 +68,68 @@ def deliver(
     for p in range(pop[P_FIRST_PROJECTION], pop[P_END_PROJECTION]):
         proj = projections[p]
         delay = proj[J_DELAY]
-        if delay > row or (not continuous and delay > row % steps):
-            continue
-        if proj[J_IS_INPUT]:
-            events = input_events
-            first = input_pointers[proj[J_SOURCE], row - delay]
-            end = input_pointers[proj[J_SOURCE], row - delay + 1]
-        else:
-            source = pops[proj[J_SOURCE]]
-            slot = (row - delay) % source[P_SLOTS]
-            events = ring
-            first = source[P_RING] + slot * source[P_CAPACITY]
-            end = first + ring_counts[source[P_RING_COUNT] + slot]
-        if first == end:
-            continue
-        if proj[J_POOL] >= 0:
-            end = call_pool(
-                calls[CALL_POOL], pool_pointers, pooled, proj[J_POOL], proj[J_POOLED], events,
-                first, end, expanded,
-            )  # fmt: skip
-            first = 0
-            events = expanded
-        kind, at, acc = proj[J_KIND], proj[J_WEIGHTS], proj[J_ACC]
-        call = calls[CALL_DELIVER + kind]
-        rows_at, indices_at = proj[J_POINTERS], proj[J_INDICES]
-        if kind == KIND_DENSE8:
-            call_dense8(
-                call, w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
-                sums, acc32, acc,
-            )  # fmt: skip
-        elif kind == KIND_SPARSE_WIDE:
-            call_sparse_wide(
-                call, quads, quad_weights, pointers, rows_at, indices_at, events, first, end,
-                acc32, acc, proj[J_TARGETS],
-            )  # fmt: skip
-        elif kind == KIND_CONV16:
-            call_conv16(
-                call, table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end,
-                acc16, acc,
-            )  # fmt: skip
-        elif kind == KIND_CONV32:
-            call_conv32(
-                call, table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end,
-                acc32, acc,
-            )  # fmt: skip
-        elif kind == KIND_DENSE16:
-            call_dense16(call, w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc)
-        elif kind == KIND_SPARSE_PACKED:
-            call_sparse_packed(
-                call, targets, pointers, rows_at, indices_at, proj[J_WIDTH], events, first, end,
-                acc32, acc,
-            )  # fmt: skip
-        elif kind == KIND_SPARSE32:
-            call_sparse32(
-                call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
-                acc32, acc,
-            )  # fmt: skip
-        elif kind == KIND_IN_ORDER:
-            call_in_order(
-                call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
-                u64, acc, x64, pop[P_SIZE], pop[P_U_BITS], pop[P_U_WRAP],
-            )  # fmt: skip
+        for row in range(first_row, end_row):
+            if delay > row or (not continuous and delay > row % steps):
+                continue
+            if proj[J_IS_INPUT]:
+                events = input_events
+                first = input_pointers[proj[J_SOURCE], row - delay]
+                end = input_pointers[proj[J_SOURCE], row - delay + 1]
+            else:
+                source = pops[proj[J_SOURCE]]
+                slot = (row - delay) % source[P_SLOTS]
+                events = ring
+                first = source[P_RING] + slot * source[P_CAPACITY]
+                end = first + ring_counts[source[P_RING_COUNT] + slot]
+            if first == end:
+                continue
+            if proj[J_POOL] >= 0:
+                end = call_pool(
+                    calls[CALL_POOL], pool_pointers, pooled, proj[J_POOL], proj[J_POOLED], events,
+                    first, end, expanded,
+                )  # fmt: skip
+                first = 0
+                events = expanded
+            kind, at = proj[J_KIND], proj[J_WEIGHTS]
+            acc = proj[J_ACC] + (row - first_row) * pop[P_BLOCK]
+            call = calls[CALL_DELIVER + kind]
+            rows_at, indices_at = proj[J_POINTERS], proj[J_INDICES]
+            if kind == KIND_DENSE8:
+                call_dense8(
+                    call, w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
+                    sums, acc32, acc,
+                )  # fmt: skip
+            elif kind == KIND_SPARSE_WIDE:
+                call_sparse_wide(
+                    call, quads, quad_weights, pointers, rows_at, indices_at, events, first, end,
+                    acc32, acc, proj[J_TARGETS],
+                )  # fmt: skip
+            elif kind == KIND_CONV16:
+                call_conv16(
+                    call, table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end,
+                    acc16, acc,
+                )  # fmt: skip
+            elif kind == KIND_CONV32:
+                call_conv32(
+                    call, table, proj[J_TABLE], segments, rows_at, w16, at, events, first, end,
+                    acc32, acc,
+                )  # fmt: skip
+            elif kind == KIND_DENSE16:
+                call_dense16(
+                    call, w16, at, proj[J_ROWS], proj[J_WIDTH], events, first, end, acc32, acc
+                )
+            elif kind == KIND_SPARSE_PACKED:
+                call_sparse_packed(
+                    call, targets, pointers, rows_at, indices_at, proj[J_WIDTH], events, first, end,
+                    acc32, acc,
+                )  # fmt: skip
+            elif kind == KIND_SPARSE32:
+                call_sparse32(
+                    call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
+                    acc32, acc,
+                )  # fmt: skip
+            elif kind == KIND_IN_ORDER:
+                call_in_order(
+                    call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
+                    u64, acc, x64, pop[P_SIZE], pop[P_U_BITS], pop[P_U_WRAP],
+                )  # fmt: skip

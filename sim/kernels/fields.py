@@ -83,7 +83,8 @@ P_END_RUN = 40
 P_VARIANT = 41  # of UPDATE_LANES, see V_*
 P_U_DECAY_MASK = 42  # as P_DECAY_MASK and P_CLEAR_MASK, of the current
 P_U_CLEAR_MASK = 43
-P_FIELDS = 44
+P_BLOCK = 44  # elements between the sums of two steps of a block; 0: one step at a time
+P_FIELDS = 45
 
 # ---- runs: neurons in a row on one core whose sums lie in a row; updated, and counted, together
 RUN_NEURON = 0  # its first, in the common pools
@@ -178,7 +179,8 @@ C_KEEP = 5  # 1: record events
 C_CONTINUOUS = 6
 C_CORE_STEPS = 7  # 1: active updates per row and column
 C_LAST_SAMPLE = 8
-C_FIELDS = 9
+C_BLOCK = 9  # steps that a population may run before the next one starts
+C_FIELDS = 10
 
 # ---- slots in the table of kernel addresses
 CALL_UPDATE = 0  # + 2 * UPDATE_* + (accumulator is int16)

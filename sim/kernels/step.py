@@ -2,7 +2,8 @@
 
 One entry point, ``run_steps``; the tables say what to do (``fields.py``), the pools hold the data.
 State lives in the pools, so a run can stop after any step and go on with the next call: at
-``control[C_STOP]``, or when the event buffer has no room for one more step.
+``control[C_STOP]``, or when the event buffer has no room for one more step. Without feedback a
+population runs a block of steps before the next one starts (``blocks.py``).
 """
 
 # mypy: allow-untyped-defs, no-check-untyped-defs
@@ -36,6 +37,7 @@ from nmhw.sim.kernels.fields import (
     A_ROWS,
     A_SHIFT,
     A_STRIDE,
+    C_BLOCK,
     C_CONTINUOUS,
     C_CORE_STEPS,
     C_EVENTS,
@@ -51,6 +53,7 @@ from nmhw.sim.kernels.fields import (
     CALL_PROBES,
     CALL_UPDATE,
     P_BASE,
+    P_BLOCK,
     P_CAPACITY,
     P_END_PORT,
     P_END_RUN,
@@ -230,43 +233,58 @@ def _close_over(stamp: str) -> Any:
         continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
         row, event_at = control[C_ROW], control[C_EVENTS]
         while row < control[C_STOP]:
-            if keep and event_at + control[C_RESERVE] > events.size:
-                break
             sample = row // steps
             step = row - sample * steps
+            end = min(row + min(control[C_BLOCK], steps - step), control[C_STOP])
+            if keep:
+                end = min(end, row + (events.size - event_at) // max(1, control[C_RESERVE]))
+            if end == row:
+                break
             if row == 0 or (step == 0 and not continuous):
                 _start_sample(states, starts, rests[0], ring_counts)
+            for p in range(pops.shape[0]):
+                pop = pops[p]
+                first = row
+                while first < end:
+                    stop = end if pop[P_BLOCK] else first + 1
+                    deliver(
+                        pop, first, stop, steps, continuous, calls, pops, projections, weights,
+                        rows, inputs, rings, (acc16, acc32, sums, u64, x64),
+                    )  # fmt: skip
+                    for now in range(first, stop):
+                        slot = now % pop[P_SLOTS]
+                        n, clipped = _update(
+                            pop, ports, calls,
+                            (acc16, acc32[(now - first) * pop[P_BLOCK] :], x64),
+                            params, states, rests, runs, outs, ring,
+                            pop[P_RING] + slot * pop[P_CAPACITY],
+                        )  # fmt: skip
+                        ring_counts[pop[P_RING_COUNT] + slot] = n
+                        counts[now, p] = n
+                        saturations[p] += clipped
+                        _count_active(pop, runs, outs, per_core, now, core_counts)
+                    first = stop
             left = steps - 1 - step
             if continuous:  # one long sample
                 left += (control[C_LAST_SAMPLE] - sample) * steps
-            for p in range(pops.shape[0]):
-                pop = pops[p]
-                deliver(
-                    pop, row, steps, continuous, calls, pops, projections, weights, rows, inputs,
-                    rings, (acc16, acc32, sums, u64, x64),
-                )  # fmt: skip
-                slot = row % pop[P_SLOTS]
-                ring_at = pop[P_RING] + slot * pop[P_CAPACITY]
-                n, clipped = _update(
-                    pop, ports, calls, (acc16, acc32, x64), params, states, rests, runs, outs,
-                    ring, ring_at,
-                )  # fmt: skip
-                ring_counts[pop[P_RING_COUNT] + slot] = n
-                counts[row, p] = n
-                saturations[p] += clipped
-                late_at = np.int64(-1)
-                if left < pop[P_LATE_STEPS]:
-                    late_at = pop[P_LATE] + left * pop[P_SIZE]
-                event_at = _record(
-                    pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at
-                )
-                _count_active(pop, runs, outs, per_core, row, core_counts)
+            for now in range(row, end):
+                for p in range(pops.shape[0]):
+                    pop = pops[p]
+                    late_at = np.int64(-1)
+                    if left < pop[P_LATE_STEPS]:
+                        late_at = pop[P_LATE] + left * pop[P_SIZE]
+                    ring_at = pop[P_RING] + (now % pop[P_SLOTS]) * pop[P_CAPACITY]
+                    event_at = _record(
+                        pop, keep, ring, ring_at, np.int64(counts[now, p]), totals, late, late_at,
+                        events, event_at,
+                    )  # fmt: skip
+                left -= 1
             if probes.shape[0]:
                 call_probes(
                     calls[CALL_PROBES], probes, sample, step, pops, u32, v32, u64, v64, uf, vf,
                     order, probe_int, probe_float,
                 )  # fmt: skip
-            row += 1
+            row = end
         control[C_ROW] = row
         control[C_EVENTS] = event_at
 
