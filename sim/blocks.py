@@ -20,9 +20,6 @@ Ints = NDArray[np.int64]
 #: Longest block, and most spikes that all populations could emit in one.
 MAX_STEPS, MAX_SPIKES = 128, 2**22
 
-#: Bytes of dense weights that are worth keeping in a cache, and that one can keep.
-KEPT_BYTES = (2**15, 2**24)
-
 #: Bytes of the sums of one population over a block.
 MAX_SUM_BYTES = 2**19
 
@@ -34,15 +31,9 @@ def choose_block(program: Program, n_steps: int, most: Sequence[int]) -> int:
     ----------
     most : spikes per step of every population, at most
     """
-    if not is_feed_forward(program):
+    if not program.is_feed_forward:
         return 1
     return int(np.clip(MAX_SPIKES // max(1, sum(most)), 1, min(n_steps, MAX_STEPS)))
-
-
-def is_feed_forward(program: Program) -> bool:
-    """Whether every population comes behind all populations that it hears from."""
-    rank = {name: k for k, name in enumerate(program.populations)}
-    return all(rank.get(q.source, -1) < rank[q.target] for q in program.projections)
 
 
 def block_stride(program: Program, rows: Sequence[int], width: int, block: int) -> int:
@@ -54,8 +45,5 @@ def block_stride(program: Program, rows: Sequence[int], width: int, block: int) 
     width : its length
     """
     table = program.table[list(rows)]
-    dense = np.isin(table[:, f.J_KIND], (f.KIND_DENSE8, f.KIND_DENSE16))
-    size = np.where(table[:, f.J_KIND] == f.KIND_DENSE16, 2, 1)
-    n_bytes = int((table[:, f.J_ROWS] * table[:, f.J_WIDTH] * size)[dense].sum())
-    is_worth = KEPT_BYTES[0] <= n_bytes <= KEPT_BYTES[1] and dense.all()
-    return width if block > 1 and is_worth and 4 * width * block <= MAX_SUM_BYTES else 0
+    is_tiled = bool((table[:, f.J_KIND] == f.KIND_DENSE_TILES).all() and len(table))
+    return width if block > 1 and is_tiled and 4 * width * block <= MAX_SUM_BYTES else 0

@@ -7,7 +7,7 @@ so that Loihi's even 9-bit weights are stored in 8.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from nmhw.errors import UnsupportedError
 from nmhw.sim.conv_segments import AccumulatorWindow, ConvSegments, lower_conv
 from nmhw.sim.kernels.fields import (
+    HALF_TILE,
     KIND_CONV16,
     KIND_DENSE8,
     KIND_DENSE16,
+    KIND_DENSE_TILES,
     KIND_IN_ORDER,
     KIND_SPARSE32,
     KIND_SPARSE_PACKED,
     KIND_SPARSE_WIDE,
+    TILE,
 )
 from nmhw.sim.packed_synapses import largest_input, magnitudes, pack_quads, pack_synapses
 from nmhw.values.connectivity import narrow_pointers, pooled_map, stored_synapses
@@ -37,6 +40,9 @@ Ints = NDArray[np.int64]
 #: (int8 on an AVX-512 server core with 1 MiB of L2 and 32 MiB of L3, rounded against rows). Beyond
 #: 32 MiB rows would pay from 1/8 on: 1/4 keeps every matrix at 4 bytes per synapse.
 ROW_COSTS = ((2**20, 1 / 40), (2**25, 1 / 20), (2**29, 1 / 4))
+
+#: Largest matrix that is stored in tiles, in bytes.
+MAX_TILED = 2**24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,6 +274,19 @@ def _lower_dense(
     return LoweredProjection(
         kind, padded.ravel(), bound, shift, rows=rows, width=width, flush=flush, pool=pool
     )
+
+
+def tile_rows(low: LoweredProjection) -> LoweredProjection:
+    """Return dense int8 rows in tiles of columns, where a tile is whole vectors.
+
+    Without feedback a tile is used for many steps in a row (``blocks.py``); matrices that no
+    cache can keep remain whole rows.
+    """
+    if low.kind != KIND_DENSE8 or low.width % HALF_TILE or low.weights.size > MAX_TILED:
+        return low
+    rows = low.weights.reshape(low.rows, low.width)
+    tiles = [rows[:, at : at + TILE].ravel() for at in range(0, low.width, TILE)]
+    return replace(low, kind=KIND_DENSE_TILES, weights=np.concatenate(tiles))
 
 
 def _lower_sparse(

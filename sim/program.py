@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nmhw.errors import UnsupportedError
 from nmhw.sim.conv_segments import AccumulatorWindow
 from nmhw.sim.kernels import fields as f
-from nmhw.sim.lowering import LoweredProjection, lower_in_order, lower_projection
+from nmhw.sim.lowering import LoweredProjection, lower_in_order, lower_projection, tile_rows
 from nmhw.sim.memory import aligned_zeros, is_aligned
 from nmhw.values.quantized import QuantizedNetwork, QuantizedProjection
 
@@ -52,6 +52,8 @@ class Program:
         pool_pointers, pooled.
     max_rows : int
         Most pooled events that one event of a source makes.
+    is_feed_forward : bool
+        Every population comes behind all populations that it hears from.
     spare : list
         Workspaces of earlier runs, to be used again by ``workspace.borrow_workspace``.
     kept_runs : list
@@ -69,6 +71,7 @@ class Program:
     windows: tuple[AccumulatorWindow | None, ...]
     pools: Mapping[str, NDArray[Any]]
     max_rows: int
+    is_feed_forward: bool
     spare: list[Any] = field(default_factory=list, repr=False)
     kept_runs: list[Any] = field(default_factory=list, repr=False)
 
@@ -142,6 +145,10 @@ def build_program(quantized: QuantizedNetwork) -> Program:
         )
         for q in ordered
     ]
+    rank = {name: k for k, name in enumerate(populations)}
+    is_feed_forward = all(rank.get(q.source, -1) < rank[q.target] for q in ordered)
+    if is_feed_forward:
+        lowered = [tile_rows(low) for low in lowered]
     table, pools = _pack(lowered)
     for row, q in zip(table, ordered, strict=True):
         row[f.J_IS_INPUT] = q.source in inputs
@@ -161,6 +168,7 @@ def build_program(quantized: QuantizedNetwork) -> Program:
         tuple(low.window for low in lowered),
         pools,
         max(spread, default=1),
+        is_feed_forward,
     )
 
 

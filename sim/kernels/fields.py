@@ -27,7 +27,11 @@ KIND_SPARSE_PACKED = 3  # uint32: target above, weight in the lowest J_WIDTH bit
 KIND_SPARSE32 = 4  # uint32 targets, int32 weights
 KIND_CONV16 = 5  # int16 accumulators
 KIND_CONV32 = 6  # int32 accumulators
+KIND_DENSE_TILES = 8  # int8 rows in tiles of TILE columns, the last of them perhaps narrower
 KIND_IN_ORDER = 7  # int32 weights added to the int64 current itself, each sum overflowing
+
+#: Columns of a tile; the width of a tiled matrix is a multiple of HALF_TILE.
+TILE, HALF_TILE = 128, 64
 
 # ---- accumulators (ports), grouped by population
 A_OFFSET = 0  # of the first valid element
@@ -189,5 +193,5 @@ CALL_FOLD_NARROW = 20  # to int32; + (accumulator is int16)
 CALL_PROBES = 22
 CALL_POOL = 23
 CALL_DELIVER = 24  # + KIND_*
-CALL_LANES = 32  # + 2 * P_VARIANT + (accumulator is int16)
+CALL_LANES = 34  # + 2 * P_VARIANT + (accumulator is int16)
 CALL_SLOTS = CALL_LANES + 2 * V_END

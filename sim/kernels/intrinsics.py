@@ -132,3 +132,55 @@ def add_run(context: Any, acc: Any, at: Any, weights: Any, first: Any, n: Any) -
 
     form = types.void(acc, types.uint64, weights, types.uint64, types.uint64)
     return form, generate
+
+
+def _add_rows(context: Any, columns: int, weights: Any, events: Any, acc: Any) -> Any:
+    """Return what ``add_rows_*`` generates for so many columns."""
+
+    def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = (0, 2, 5)
+        data = [target.make_array(signature.args[k])(target, builder, args[k]).data for k in arrays]
+        rows, chosen, out = (
+            builder.gep(pointer, [args[k + 1]]) for pointer, k in zip(data, arrays, strict=True)
+        )
+        word = ir.IntType(64)
+        short, middle, wide = (ir.VectorType(ir.IntType(bits), 64) for bits in (8, 16, 32))
+        parts = range(0, columns, 64)
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(middle, None)) for _ in parts]
+        for part in sums:
+            builder.store(ir.Constant(middle, None), part)
+        with cgutils.for_range(builder, builder.sub(args[4], args[3]), intp=word) as loop:
+            event = builder.zext(builder.load(builder.gep(chosen, [loop.index])), word)
+            row = builder.gep(rows, [builder.mul(event, ir.Constant(word, columns))])
+            for part, at in zip(sums, parts, strict=True):
+                place = builder.bitcast(builder.gep(row, [word(at)]), short.as_pointer())
+                value = builder.sext(builder.load(place, align=1), middle)
+                builder.store(builder.add(builder.load(part), value), part)
+        for part, at in zip(sums, parts, strict=True):
+            sink = builder.bitcast(builder.gep(out, [word(at)]), wide.as_pointer())
+            total = builder.add(builder.load(sink, align=4), builder.sext(builder.load(part), wide))
+            builder.store(total, sink, align=4)
+        return target.get_dummy_value()
+
+    form = types.void(weights, types.int64, events, types.int64, types.int64, acc, types.int64)
+    return form, generate
+
+
+@intrinsic
+def add_rows_128(
+    context: Any, weights: Any, at: Any, events: Any, first: Any, end: Any, acc: Any, acc_at: Any
+) -> Any:
+    """Add rows ``events[first:end]`` of 128 int8 weights to ``acc[acc_at : acc_at + 128]``.
+
+    Rows follow each other from ``weights[at]`` on. The sums stay in vector registers, as int16:
+    the caller limits the number of events.
+    """
+    return _add_rows(context, 128, weights, events, acc)
+
+
+@intrinsic
+def add_rows_64(
+    context: Any, weights: Any, at: Any, events: Any, first: Any, end: Any, acc: Any, acc_at: Any
+) -> Any:
+    """Add rows of 64 weights as ``add_rows_128`` does."""
+    return _add_rows(context, 64, weights, events, acc)

@@ -227,7 +227,7 @@ def _close_over(stamp: str) -> Any:
         counts, runs, core_counts = borrow((counts, runs, core_counts))
         order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
-        acc16, acc32, x64, sums = accs
+        acc16, acc32, x64, sums, spans = accs
         u32, v32, u64, v64, uf, vf = states
         steps, keep = control[C_STEPS], control[C_KEEP]
         continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
@@ -249,7 +249,7 @@ def _close_over(stamp: str) -> Any:
                     stop = end if pop[P_BLOCK] else first + 1
                     deliver(
                         pop, first, stop, steps, continuous, calls, pops, projections, weights,
-                        rows, inputs, rings, (acc16, acc32, sums, u64, x64),
+                        rows, inputs, rings, (acc16, acc32, sums, spans, u64, x64),
                     )  # fmt: skip
                     for now in range(first, stop):
                         slot = now % pop[P_SLOTS]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from nmhw.sim.kernels.compiled import STAMP, late_kernel
-from nmhw.sim.kernels.intrinsics import add_run, prefetch
+from nmhw.sim.kernels.fields import TILE
+from nmhw.sim.kernels.intrinsics import add_rows_64, add_rows_128, add_run, prefetch
 
 
 def _close_over_pool_events(stamp: str) -> Any:
@@ -67,6 +68,33 @@ def _close_over_add_dense8(stamp: str) -> Any:
 
 
 add_dense8 = late_kernel(_close_over_add_dense8(STAMP))
+
+
+def _close_over_add_dense_tiles(stamp: str) -> Any:
+    def add_dense_tiles(pool, at, rows, width, flush, events, spans, n, acc, acc_at, stride):
+        """Add int8 rows of n steps, tile by tile: a tile stays in the cache over all steps.
+
+        ``spans``: first event and end of every step, whose sums lie ``stride`` elements apart.
+        """
+        _ = stamp  # part of the cache key
+        for column in range(0, width, TILE):
+            base = at + column * rows
+            is_whole = column + TILE <= width
+            for k in range(n):
+                first, end = spans[2 * k], spans[2 * k + 1]
+                to = acc_at + k * stride + column
+                while first < end:
+                    stop = min(end, first + flush)
+                    if is_whole:
+                        add_rows_128(pool, base, events, first, stop, acc, to)
+                    else:
+                        add_rows_64(pool, base, events, first, stop, acc, to)
+                    first = stop
+
+    return add_dense_tiles
+
+
+add_dense_tiles = late_kernel(_close_over_add_dense_tiles(STAMP))
 
 
 def _close_over_add_dense16(stamp: str) -> Any:

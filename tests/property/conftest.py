@@ -334,3 +334,9 @@ def make_lane_case(seed: int) -> Case:
 def lane_case() -> Callable[[int], Case]:
     """Return ``make_lane_case``: seed -> (network, events by input, steps to simulate)."""
     return make_lane_case
+
+
+@pytest.fixture(scope="session")
+def random_cells() -> Callable[[Rng, str, tuple[int, ...]], QuantizedPopulation]:
+    """Return ``random_population``: generator, name, shape -> population."""
+    return random_population
