@@ -41,8 +41,8 @@ Ints = NDArray[np.int64]
 #: 32 MiB rows would pay from 1/8 on: 1/4 keeps every matrix at 4 bytes per synapse.
 ROW_COSTS = ((2**20, 1 / 40), (2**25, 1 / 20), (2**29, 1 / 4))
 
-#: Largest matrix that is stored in tiles, in bytes.
-MAX_TILED = 2**24
+#: Largest matrix that is stored in tiles, in bytes: with blocks of steps, and one step at a time.
+MAX_TILED, MAX_TILED_STEP = 2**24, 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,13 +276,14 @@ def _lower_dense(
     )
 
 
-def tile_rows(low: LoweredProjection) -> LoweredProjection:
+def tile_rows(low: LoweredProjection, is_blocked: bool) -> LoweredProjection:
     """Return dense int8 rows in tiles of columns, where a tile is whole vectors.
 
-    Without feedback a tile is used for many steps in a row (``blocks.py``); matrices that no
-    cache can keep remain whole rows.
+    Without feedback (``is_blocked``) a tile is used for many steps in a row (``blocks.py``);
+    matrices that the cache cannot keep from one use to the next remain whole rows.
     """
-    if low.kind != KIND_DENSE8 or low.width % HALF_TILE or low.weights.size > MAX_TILED:
+    limit = MAX_TILED if is_blocked else MAX_TILED_STEP
+    if low.kind != KIND_DENSE8 or low.width % HALF_TILE or low.weights.size > limit:
         return low
     rows = low.weights.reshape(low.rows, low.width)
     tiles = [rows[:, at : at + TILE].ravel() for at in range(0, low.width, TILE)]

@@ -147,8 +147,7 @@ def build_program(quantized: QuantizedNetwork) -> Program:
     ]
     rank = {name: k for k, name in enumerate(populations)}
     is_feed_forward = all(rank.get(q.source, -1) < rank[q.target] for q in ordered)
-    if is_feed_forward:
-        lowered = [tile_rows(low) for low in lowered]
+    lowered = [tile_rows(low, is_feed_forward) for low in lowered]
     table, pools = _pack(lowered)
     for row, q in zip(table, ordered, strict=True):
         row[f.J_IS_INPUT] = q.source in inputs
