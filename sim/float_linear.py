@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmhw.sim.float_product import SparseProduct
 from nmhw.values.linear import Conv, Delay, Dense, LinearOp, Reshape, Scale, compose_csr
 from nmhw.values.network import Projection
 
@@ -15,6 +16,10 @@ Floats = NDArray[np.float64]
 
 # Above this many synapses a chain is applied operation by operation and never expanded.
 _MAX_EXPANDED = 30_000_000
+
+# Rows of which at most one part in so many is not 0 are multiplied as spikes: to the same bits,
+# because every target's sum has the order of the sources in both.
+_SPARSE = 4
 
 
 class LinearMap:
@@ -40,6 +45,8 @@ class LinearMap:
         elif not dense and _expanded_size(chain) <= _MAX_EXPANDED:
             self._matrix = compose_csr(projection.ops, n_source)
             self._transposed = self._matrix.T.tocsr()
+            shape = chain[-1].output_shape if isinstance(chain[-1], Conv) else ()
+            self._product = SparseProduct(self._matrix, shape)
 
     def of_rows(self, rows: Floats) -> Floats:
         """Apply to (n_rows, n_source) dense values."""
@@ -54,12 +61,20 @@ class LinearMap:
             x = op.apply(x)
         return x.reshape(rows.shape[0], self._n_target)
 
+    def of_sent(self, rows: Floats) -> Floats:
+        """Apply to dense values most of which may be 0, as those of spiking neurons are."""
+        if self._matrix is None or rows.size < _SPARSE * np.count_nonzero(rows):
+            return self.of_rows(rows)
+        from scipy.sparse import csr_array
+
+        return self._product.of_events(csr_array(rows))
+
     def of_events(self, events: Any) -> Floats:
         """Apply to spikes, a CSR array (n_rows, n_source)."""
         if self._dense is not None:
             return np.asarray(events @ self._dense)
         if self._matrix is not None:
-            return np.asarray((events @ self._matrix).toarray())
+            return self._product.of_events(events)
         return self.of_rows(events.toarray())
 
 

@@ -125,7 +125,7 @@ def _add_inner(x: Floats, edges: list[Edge], chunk: Chunk, step: int) -> Floats:
     for edge in edges:
         sent = chunk.history[edge.projection.source].get(step - edge.delay)
         if sent is not None:
-            x = x + edge.map.of_rows(sent)
+            x = x + edge.map.of_sent(sent)
     return x
 
 
