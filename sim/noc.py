@@ -95,7 +95,7 @@ def time_steps(
     every = rows is None or chosen.size == active.shape[0]
     events, starts, ends = gather_events(tables, result.spikes, chosen, result)
     busy = np.ascontiguousarray(active if every else active[chosen], np.int32)
-    return _time(
+    return time_rows(
         tables, events, starts, ends, busy, chosen, active.shape[0],
         count_threads(threads), progress,
     )  # fmt: skip
@@ -130,7 +130,7 @@ def gather_events(
     return np.concatenate(parts), np.array(starts, np.int64), np.array(ends, np.int64)
 
 
-def _time(
+def time_rows(
     tables: NocTables,
     events: NDArray[np.int32],
     starts: Ints,
@@ -141,7 +141,16 @@ def _time(
     threads: int,
     progress: Callable[[int, int], None] | None,
 ) -> NocTimes:
-    """Run the kernel over blocks of rows, in threads, and add up what they return."""
+    """Run the kernel over blocks of rows, in threads, and add up what they return.
+
+    Parameters
+    ----------
+    events, starts, ends
+        As ``gather_events`` makes them of ``rows``.
+    active : (n_timed, n_cores) int32 active updates
+    rows, n_rows
+        Of ``NocTimes``.
+    """
     out = np.zeros((rows.size, k.N_RESULTS), np.int64)
     bounds = _blocks(tables, events, starts, ends)
     n_links = 4 * tables.mesh[0] * tables.mesh[1]

@@ -156,7 +156,9 @@ class _Step:
         message.at = now + hop
         ahead.messages.append(message)
         if len(ahead.messages) == 1:
-            heapq.heappush(self.heap, (message.at, ahead.number))
+            # the one before may have been promised its next place and still be here
+            ready = max(message.at, ahead.ring.departures[-1])
+            heapq.heappush(self.heap, (ready, ahead.number))
         self.used[ahead.number] += 1
         self.waits[ahead.number] += now - since
         return now

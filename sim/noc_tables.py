@@ -190,7 +190,7 @@ def _build(
         cores=fan_out.cores,
         visits=visits,
         place=np.concatenate([ends, np.array([*places, chip.mesh.port], np.int64)]),
-        units=_units(chip, table),
+        units=make_units(chip, table),
         mesh=(chip.mesh.width, chip.mesh.height),
     )
 
@@ -244,7 +244,8 @@ def _messages(
     return is_sent.sum(axis=1), core, work[source, core]
 
 
-def _units(chip: ChipSpec, table: CostTable) -> Ints:
+def make_units(chip: ChipSpec, table: CostTable) -> Ints:
+    """Return latencies, link, buffers and width in the order that the kernel expects."""
     units = np.zeros(k.N_UNITS, np.int64)
     for place, kind in _KINDS.items():
         units[place] = _picoseconds(table, kind)

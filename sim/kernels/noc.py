@@ -29,15 +29,19 @@ LINE_BITS = 17
 NEVER = np.int64(2**63 - 1)
 
 # State of a sending core: next and end in the order of its spikes, next and end in the fan-out of
-# the spike it is at, time before that spike's messages, messages, time held up, spikes, and when
-# the message before left.
-_AT, _STOP, _MSG, _END, _BASE, _SENT, _DELAY, _SPIKES, _LEFT = range(9)
+# the spike it is at, time before that spike's messages, messages, time held up, spikes, when the
+# message before left, and the place in the way out.
+_AT, _STOP, _MSG, _END, _BASE, _SENT, _DELAY, _SPIKES, _LEFT, _WAY = range(10)
+_STATES = 10
 
 # State of a line: when its link is free, place of its first message, messages, first and last of
-# the lines that wait for a place, the next one in the queue this line waits in, since when. Then
-# its places: a message (position in the fan-out) and a time, that of its arrival or, once the
-# place is empty, of its departure.
-_FREE, _HEAD, _COUNT, _FIRST, _LAST, _NEXT, _SINCE, _PLACES = range(8)
+# the lines that wait for a place, the next one in the queue this line waits in, since when, when
+# its last arrival can move if it is alone, the last departure. Then its places: a message (position
+# in the fan-out) and a time, that of its arrival or, once the place is empty, of its departure.
+_FREE, _HEAD, _COUNT, _FIRST, _LAST, _NEXT, _SINCE, _READY, _GONE, _PLACES = range(10)
+
+# State of a receiver: when its last message is done, the next place, when each was left.
+_DONE, _NEXT_PLACE, _DEPARTURES = range(3)
 
 
 @inlined
@@ -64,7 +68,7 @@ def _sort_events(row, starts, ends, events, home, cores, order):
 
 
 @inlined
-def _next_ready(c, start, state, ways, order, last, fan_row, fan_ptr, visits, active, units):
+def _next_ready(c, start, state, way, order, last, fan_row, fan_ptr, visits, active, units):
     """Return when the next message of core ``c`` is first in its way out; NEVER behind the last.
 
     The core cannot go on before the message has a place there.
@@ -86,7 +90,7 @@ def _next_ready(c, start, state, ways, order, last, fan_row, fan_ptr, visits, ac
     ready = start + state[_BASE] + state[_DELAY]
     if c < visits.size:
         ready += state[_SENT] * units[OUT]
-    place = ways[c, state[_SENT] % units[BUFFER]]
+    place = way[state[_WAY]]
     state[_DELAY] += max(np.int64(0), place - ready)
     return max(ready, place, state[_LEFT])
 
@@ -111,6 +115,68 @@ def _add_key(tree, half, line, time, start):
     while node > np.uint64(0) and key < tree[node]:
         tree[node] = key
         node >>= np.uint64(1)
+
+
+@inlined
+def _receive(queue, arrival, work):
+    """Hand a message to its core; return when it is in the queue."""
+    at = queue[_NEXT_PLACE]
+    entered = max(arrival, queue[_DEPARTURES + at])
+    queue[_DONE] = max(entered, queue[_DONE]) + work
+    queue[_DEPARTURES + at] = queue[_DONE]
+    queue[_NEXT_PLACE] = at + 1 if _DEPARTURES + at + 1 < queue.size else 0
+    return entered
+
+
+@inlined
+def _enter(line, message, now, hop, link):
+    """Send a message over a link that has a place behind it; return when it enters."""
+    places = (line.size - _PLACES) // 2
+    at = line[_HEAD] + line[_COUNT]
+    at = _PLACES + 2 * (at if at < places else at - places)
+    now = max(now, line[_FREE], line[at + 1])
+    line[_FREE] = now + link
+    line[at] = message
+    line[at + 1] = now + hop
+    line[_READY] = max(now + hop, line[_GONE])
+    line[_COUNT] += 1
+    return now
+
+
+@inlined
+def _leave(line, now):
+    """Take the first message out of a buffer; return when the next one can move."""
+    at = _PLACES + 2 * line[_HEAD]
+    line[at + 1] = now
+    line[_GONE] = now
+    line[_HEAD] = line[_HEAD] + 1 if at + 2 < line.size else 0
+    line[_COUNT] -= 1
+    return max(now, line[_PLACES + 2 * line[_HEAD] + 1]) if line[_COUNT] > 0 else NEVER
+
+
+@inlined
+def _send(state, way, now, link):
+    """Take the first message out of the way out of a core."""
+    state[_MSG] += 1
+    state[_LEFT] = now + link
+    way[state[_WAY]] = now
+    state[_WAY] = state[_WAY] + 1 if state[_WAY] + 1 < way.size else 0
+
+
+@inlined
+def _end_cores(cores, visits, active, work, receivers, units):
+    """Return the slowest core unblocked, the time held up, and when the last core has sent all."""
+    floor, blocked, ended = np.int64(0), np.int64(0), np.int64(0)
+    for c in range(visits.size):
+        sent = visits[c] * units[VISIT] + active[c] * units[ACTIVE]
+        sent += (visits[c] - active[c]) * units[IDLE]
+        sent += cores[c, _SPIKES] * units[SPIKE] + cores[c, _SENT] * units[OUT]
+        floor = max(floor, sent, work[c])
+        ended = max(ended, sent + cores[c, _DELAY])
+        blocked += cores[c, _DELAY]
+        receivers[c] += work[c]
+        work[c] = 0
+    return floor, blocked, ended
 
 
 @inlined
@@ -165,8 +231,8 @@ def _close_over(stamp: str) -> Any:
             latest, n_messages = start, np.int64(0)
             for c in range(n_cores + 1):
                 ready = _next_ready(
-                    c, start, cores[c], ways, order, last, fan_row, fan_ptr, visits, active[row],
-                    units,
+                    c, start, cores[c], ways[c], order, last, fan_row, fan_ptr, visits,
+                    active[row], units,
                 )  # fmt: skip
                 if ready != NEVER:
                     _set_key(tree, half, n_links + c, ready, start)
@@ -185,20 +251,11 @@ def _close_over(stamp: str) -> Any:
                     x, y = place[line, 0], place[line, 1]
                     goal_x, goal_y = place[n_links + goal, 0], place[n_links + goal, 1]
                     if x == goal_x and y == goal_y:
-                        if is_core:
-                            now += units[LOCAL]
-                        queue = queues[goal]
-                        at = queue[1]
-                        now = max(now, queue[2 + at])
-                        done = max(now, queue[0]) + fan_ps[message]
-                        queue[0] = done
-                        queue[2 + at] = done
-                        queue[1] = at + 1 if at + 1 < units[QUEUE] else 0
+                        travel = units[LOCAL] if is_core else np.int64(0)
+                        now = _receive(queues[goal], now + travel, fan_ps[message]) - travel
                         work[goal] += fan_ps[message]
-                        latest = max(latest, done)
+                        latest = max(latest, queues[goal, _DONE])
                         n_messages += 1
-                        if is_core:
-                            now -= units[LOCAL]
                     else:
                         is_x = x != goal_x
                         way = (x > goal_x) if is_x else 2 + (y < goal_y)
@@ -208,56 +265,31 @@ def _close_over(stamp: str) -> Any:
                             _wait(lines, line, ahead, since)
                             _set_key(tree, half, line, NEVER, start)
                             break
-                        at = there[_HEAD] + there[_COUNT]
-                        at = _PLACES + 2 * (at if at < buffer else at - buffer)
-                        now = max(now, there[_FREE], there[at + 1])
-                        there[_FREE] = now + units[LINK]
-                        arrival = now + (units[HOP_X] if is_x else units[HOP_Y])
-                        there[at] = message
-                        there[at + 1] = arrival
-                        there[_COUNT] += 1
+                        now = _enter(there, message, now, units[HOP_X if is_x else HOP_Y],
+                                     units[LINK])  # fmt: skip
                         if there[_COUNT] == 1:
-                            _add_key(tree, half, ahead, arrival, start)
+                            _add_key(tree, half, ahead, there[_READY], start)
                         links[ahead, 0] += 1
                         links[ahead, 1] += now - since
                     if is_core:
-                        c = line - n_links
-                        state = cores[c]
-                        state[_MSG] += 1
-                        state[_LEFT] = now + units[LINK]
-                        ways[c, state[_SENT] % buffer] = now
+                        core = line - n_links
+                        _send(cores[core], ways[core], now, units[LINK])
                         ready = _next_ready(
-                            c, start, state, ways, order, last, fan_row, fan_ptr, visits,
-                            active[row], units,
+                            core, start, cores[core], ways[core], order, last, fan_row, fan_ptr,
+                            visits, active[row], units,
                         )  # fmt: skip
                         _set_key(tree, half, line, ready, start)
                         break
-                    head = here[_HEAD]
-                    here[_PLACES + 2 * head + 1] = now
-                    head = head + 1 if head + 1 < buffer else 0
-                    here[_HEAD] = head
-                    here[_COUNT] -= 1
-                    ready = NEVER
-                    if here[_COUNT] > 0:
-                        ready = max(now, here[_PLACES + 2 * head + 1])
-                    _set_key(tree, half, line, ready, start)
+                    _set_key(tree, half, line, _leave(here, now), start)
                     line = here[_FIRST]
                     if line >= 0:
                         here[_FIRST] = lines[line, _NEXT]
                         since = lines[line, _SINCE]
-            floor, blocked = np.int64(0), np.int64(0)
-            for c in range(n_cores):
-                sent = visits[c] * units[VISIT] + active[row, c] * units[ACTIVE]
-                sent += (visits[c] - active[row, c]) * units[IDLE]
-                sent += cores[c, _SPIKES] * units[SPIKE] + cores[c, _SENT] * units[OUT]
-                floor = max(floor, sent, work[c])
-                latest = max(latest, start + sent + cores[c, _DELAY])
-                blocked += cores[c, _DELAY]
-                receivers[c] += work[c]
-                work[c] = 0
+            out[row, FLOOR], out[row, BLOCKED], ended = _end_cores(
+                cores, visits, active[row], work, receivers, units
+            )
+            latest = max(latest, start + ended)
             out[row, STEP] = latest - start
-            out[row, FLOOR] = floor
-            out[row, BLOCKED] = blocked
             out[row, MESSAGES] = n_messages
             start = latest + units[LINK]
 
@@ -279,10 +311,10 @@ def noc_scratch(n_cores: int, n_links: int, most_events: int, buffer: int, queue
     lines[:, _FIRST] = -1
     return (
         np.zeros(most_events, np.int32),
-        np.zeros((n_cores + 1, 9), np.int64),
+        np.zeros((n_cores + 1, _STATES), np.int64),
         np.zeros((n_cores + 1, buffer), np.int64),
         lines,
-        np.zeros((n_cores, 2 + queue), np.int64),  # free, place, departures
+        np.zeros((n_cores, _DEPARTURES + queue), np.int64),
         np.zeros(n_cores, np.int64),
         np.full(2 * n_lines, NEVER, np.int64),
     )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nmhw.io.chip_document import packaged_files
 from nmhw.io.chip_file import load_chip
 
 #: (table, section, kind) -> (value, low, high, source, basis); None = not given or unpriced.
@@ -105,6 +106,24 @@ def test_loihi1_nahuku_keeps_measured_static_power_apart_from_the_fit():
     assert measured == {("energy_pj", "reset"), ("static_w", "chip")}
     assert table.static_w["chip"].value == 0.1044
     assert table.energy_pj["reset"].value == 5_940_000
+
+
+@pytest.mark.parametrize("name", ["loihi1-d18", "loihi1-nahuku"])
+def test_loihi1_links_and_buffers(name):
+    noc = load_chip(name).noc
+    assert (noc.link_ns.value, noc.link_ns.source, noc.link_ns.grade) == (
+        round(1 / 3.44, 4),
+        "davies-2018",
+        "derived",
+    )
+    for figure in (noc.link_buffer, noc.receiver_queue):
+        assert (figure.value, figure.source, figure.basis) == (16, "sana-fe", "code")
+        assert "assumed" in figure.note
+
+
+def test_no_other_chip_has_a_network():
+    named = {name for name in packaged_files() if load_chip(name).noc is not None}
+    assert named == {"loihi1-d18", "loihi1-nahuku"}
 
 
 def test_loihi1_nahuku_barrier_is_the_fitted_table():
