@@ -116,10 +116,13 @@ class _Packer:
         alone = demand_of(self.wiring, self.chip, part.load, part.n_out_axons)
         assert alone is not None
         best: tuple[tuple[float, float], PackedCore, CoreLoad, dict[str, int]] | None = None
+        flags = self._flag_axons(part.load)
         for core in self.cores:
             budget = self.groups[core.group].budget
             if any(core.demand[r] + alone[r] > budget[r] for r in _ADDITIVE if r in budget):
                 continue
+            if _joint_in_axons(core.load, part.load, flags) > budget.get("in_axons", np.inf):
+                continue  # merging would only find the same
             merged = merge_loads(self.wiring, core.load, part.load)
             demand = demand_of(self.wiring, self.chip, merged, core.n_out_axons + part.n_out_axons)
             if demand is None or excess(demand, budget):
@@ -133,6 +136,13 @@ class _Packer:
         core.n_out_axons += part.n_out_axons
         return True
 
+    def _flag_axons(self, load: CoreLoad) -> dict[str, NDArray[np.bool_]]:
+        """Return per source node (n,) whether an element is an axon of ``load``."""
+        flags = {source: np.zeros(self.wiring.sizes[source], np.bool_) for source in load.axons}
+        for source, elements in load.axons.items():
+            flags[source][elements] = True
+        return flags
+
     def _rank(self, core: PackedCore, part: Part, share: float) -> tuple[float, float]:
         saved = 0.0
         for source, elements in part.load.axons.items():
@@ -141,6 +151,16 @@ class _Packer:
                 common = np.intersect1d(there, elements, assume_unique=True)
                 saved += float(self.rates[source][common].sum())
         return (saved, -share) if self.score == "shared-packets" else (share, saved)
+
+
+def _joint_in_axons(core: CoreLoad, part: CoreLoad, flags: Mapping[str, NDArray[np.bool_]]) -> int:
+    """Return the input axons of a core that holds both; ``flags`` are those of ``part``."""
+    common = sum(
+        int(np.count_nonzero(flags[source][elements]))
+        for source, elements in core.axons.items()
+        if source in flags
+    )
+    return core.n_in_axons + part.n_in_axons - common
 
 
 def _share(demand: Mapping[str, int], group: CoreSpec) -> float:
