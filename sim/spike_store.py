@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nmhw.sim.engine_output import EventArrays, EventChunk
 from nmhw.sim.kernels import fields as f
 from nmhw.sim.kernels.export import export_events
+from nmhw.sim.kernels.neurons import SCAN_SLACK
 from nmhw.sim.program import ALIGNMENT, Program
 from nmhw.sim.workspace import Workspace
 
@@ -116,11 +117,11 @@ class SpikeRecorder:
         counts = _count(space, first_row, end_row)
         largest = int(space.pops[:, f.P_SIZE].max(initial=0))
         seen = np.zeros(-(-max(largest, 1) // ALIGNMENT) * ALIGNMENT, np.uint8)
+        scratch = seen, np.zeros(seen.size, np.int32), np.zeros(seen.size + SCAN_SLACK, np.uint32)
         n_steps = space.size.n_steps
         export_events(
             space.events, space.counts, first_row, end_row, n_steps, self.first_sample, space.pops,
-            space.order, (seen, np.zeros(seen.size, np.int32)), store.starts[:-1] + at,
-            *store.arrays,
+            space.order, scratch, store.starts[:-1] + at, *store.arrays,
         )  # fmt: skip
         space.control[f.C_EVENTS] = 0
         if self.on_chunk is not None:

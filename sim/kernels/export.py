@@ -10,6 +10,7 @@ import numpy as np
 from nmhw.sim.kernels.compiled import entry_point, kernel, source_stamp
 from nmhw.sim.kernels.fields import P_ORDER, P_SIZE
 from nmhw.sim.kernels.intrinsics import borrow, mask_of_64, trailing_zeros
+from nmhw.sim.kernels.neurons import scan_flags
 
 
 @kernel
@@ -24,18 +25,16 @@ def _sort_short(values, first, end):
 
 
 @kernel
-def _write_seen(seen, size, out, at):
-    """Write every seen index, ascending, and forget it."""
-    cursor = np.uint64(at)
-    for k in range(np.uint64(0), np.uint64(size), np.uint64(64)):
-        mask = mask_of_64(seen, k)
-        if mask:
-            for i in range(k, k + np.uint64(64)):
-                seen[i] = 0
-        while mask:
-            out[cursor] = np.int32(k + trailing_zeros(mask))
-            mask &= mask - np.uint64(1)
-            cursor += np.uint64(1)
+def _write_seen(seen, size, found, out, at):
+    """Write every seen index, ascending, and forget it.
+
+    By way of ``found``, as the scan writes a few places too many.
+    """
+    n = scan_flags(seen, 0, size, found, 0)
+    for i in range(np.uint64(size)):
+        seen[i] = 0
+    for k in range(np.uint64(n)):
+        out[np.uint64(at) + k] = np.int32(found[k])
 
 
 @kernel
@@ -64,12 +63,12 @@ def _close_over(stamp: str) -> Any:
         The spikes of a population in a row are sorted, so those of one neuron follow each other.
         ``cursors[p]`` is where the next event of population p goes in the three outputs, whose
         samples count from ``first_sample``;
-        ``scratch`` = (bytes, int32 counts), all zero, as long as the largest population and a
-        multiple of 64.
+        ``scratch`` = (bytes, int32 counts, uint32), all zero, as long as the largest population and
+        a multiple of 64; the last SCAN_SLACK longer.
         """
         _ = stamp  # part of the cache key
         events, counts, pops, order = borrow((events, counts, pops, order))
-        seen, times = borrow(scratch)
+        seen, times, found = borrow(scratch)
         sample_of, step_of, index_of = borrow((sample_of, step_of, index_of))
         at = 0
         for row in range(first_row, end_row):
@@ -100,7 +99,7 @@ def _close_over(stamp: str) -> Any:
                         last = spike
                         seen[np.uint64(order[np.uint64(place) + spike])] = 1
                     if repeats == 0:
-                        _write_seen(seen, size, index_of, out)
+                        _write_seen(seen, size, found, index_of, out)
                     else:
                         for k in range(np.uint64(n)):
                             spike = np.uint64(events[np.uint64(at) + k])
