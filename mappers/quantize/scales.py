@@ -172,7 +172,9 @@ def _register_caps(cell: MembraneCell, arithmetic: ArithmeticSpec) -> Floats:
     with np.errstate(divide="ignore"):
         cap = np.full(cell.size, np.inf)
         if cell.is_spiking:
-            cap = largest_threshold(arithmetic) / cell.threshold
+            # where v > t becomes v >= t + 1 the register holds the latter
+            moved = max(cell.form.nudge, 0) << arithmetic.threshold_shift
+            cap = (largest_threshold(arithmetic) - moved) / cell.threshold
         for bias in (cell.u_bias, cell.v_bias):
             cap = np.minimum(cap, largest_bias(arithmetic) / np.abs(bias))
         for value in (cell.v0, cell.v_reset):

@@ -128,3 +128,17 @@ def test_events_run_from_end_to_end() -> None:
     assert "run.stepwise" in {n["rule"] for n in summed.facts["notices"]}
     spikes = [int(r.spikes["h"].dense().sum()) for r in (run, summed)]
     assert min(spikes) > 0.5 * max(spikes)
+
+
+@pytest.mark.parametrize(("chip", "largest"), [("odin", 255), ("tinyodin", 2047)])
+@pytest.mark.parametrize("profile", ["nengo", "spikingjelly"])
+def test_weak_weights_leave_a_threshold_that_the_register_holds(
+    chip: str, largest: int, profile: str
+) -> None:
+    # v > t is v >= t + 1 on these chips: the largest register must hold t + 1
+    weight = np.full((4, 8), 0.2)
+    build = nmhw.Network.build("weak").input("in", 8).population("p", 4, "if", v_threshold=1.0)
+    network = build.project("in", "p", weight, name="w").output("out", "p").done()
+    ready = give_meaning(network, profile, dt_s=1e-3)
+    (population,) = nmhw.quantize(ready, chip).populations
+    assert population.threshold.tolist() == [largest] * 4
