@@ -46,13 +46,22 @@ class _Line:
     ring: _Ring
     messages: deque[_Message] = field(default_factory=deque)
     waiting: deque[tuple[_Line, int]] = field(default_factory=deque)
+    entries: list[tuple[int, int]] = field(default_factory=list)
+    exits: list[tuple[int, int]] = field(default_factory=list)
     free: int = 0
     delay: int = 0
 
 
 @dataclass
 class StepTimes:
-    """What one step took and used."""
+    """What one step took and used.
+
+    Attributes
+    ----------
+    link_messages, link_wait_ps, receiver_ps : by link or core; what is missing is 0
+    entries : link -> (when a message asked for it, when it entered), in order
+    exits : link -> (when a message was first in its buffer, when it left), in order
+    """
 
     step_ps: int
     floor_ps: int
@@ -61,6 +70,8 @@ class StepTimes:
     link_messages: dict[int, int]
     link_wait_ps: dict[int, int]
     receiver_ps: dict[int, int]
+    entries: dict[int, list[tuple[int, int]]]
+    exits: dict[int, list[tuple[int, int]]]
 
 
 def time_step(tables: NocTables, spikes: list[int], active: list[int]) -> StepTimes:
@@ -109,6 +120,8 @@ class _Step:
             link_messages=dict(self.used),
             link_wait_ps=dict(self.waits),
             receiver_ps=dict(self.work),
+            entries={line.number: line.entries for line in self.lines[: self.n_links]},
+            exits={line.number: line.exits for line in self.lines[: self.n_links]},
         )
 
     def line_up(self, line: _Line) -> None:
@@ -138,6 +151,7 @@ class _Step:
                 now = self.enter(ahead, message, now, since)
             line.messages.popleft()
             line.ring.departures.append(now)
+            line.exits.append((since, now))
             if line.number >= self.n_links:
                 line.free = now + self.units[k.LINK]
                 self.line_up(line)
@@ -155,6 +169,7 @@ class _Step:
         hop = self.units[k.HOP_X if ahead.number % 4 < 2 else k.HOP_Y]
         message.at = now + hop
         ahead.messages.append(message)
+        ahead.entries.append((since, now))
         if len(ahead.messages) == 1:
             # the one before may have been promised its next place and still be here
             ready = max(message.at, ahead.ring.departures[-1])
