@@ -136,11 +136,20 @@ def in_samples(
     return report
 
 
-def will_compile(backend: str) -> bool:
-    """Whether the backend's kernels were never compiled on this machine (as far as one can see)."""
-    if backend != "numba":
-        return False
-    from nmhw.sim.kernels.step import run_steps
+def will_compile(backend: str, latency: str = "analytic") -> bool:
+    """Whether the kernels of a run were never compiled on this machine (as far as one can see)."""
+    wanted: list[Any] = []
+    if backend == "numba":
+        from nmhw.sim.kernels.step import run_steps
 
-    folder = getattr(run_steps.stats, "cache_path", None)
-    return folder is None or not any(Path(folder).glob("*.nbi"))
+        wanted.append(run_steps)
+    if latency == "noc":
+        from nmhw.sim.kernels.noc import time_messages
+
+        wanted.append(time_messages)
+    return not all(_is_cached(kernel) for kernel in wanted)
+
+
+def _is_cached(kernel: Any) -> bool:
+    folder, name = getattr(kernel.stats, "cache_path", None), kernel.py_func.__name__
+    return folder is not None and any(Path(folder).glob(f"*{name}*.nbi"))

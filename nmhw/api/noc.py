@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from nmhw.api.execute import Plan, RunOptions
 
 
+#: Neurons and inputs times steps of a piece: a tenth of them spiking is a few hundred MB.
+MAX_UPDATES = 200_000_000
+
+
 def check_latency(deployed: Deployment, options: RunOptions) -> None:
     """Refuse a latency that does not exist, or that chip, mapping or timing do not allow.
 
@@ -61,7 +65,8 @@ def latency_key(options: RunOptions) -> dict[str, Any]:
 
 
 def piece_size(deployed: Deployment, plan: Plan, options: RunOptions) -> int | None:
-    """Return samples per piece: as asked for, but so few that their counts per step are kept.
+    """Return samples per piece: as asked for, but so few that their counts per step and all their
+    spikes can be kept until they are timed.
 
     Raises
     ------
@@ -76,14 +81,17 @@ def piece_size(deployed: Deployment, plan: Plan, options: RunOptions) -> int | N
         return wanted
     steps = plan.prepared.source.n_steps + deployed.quantized.drain_steps
     most = max(1, MAX_STEP_CELLS // (steps * len(deployed.mapping.cores)))
-    if most >= n_samples:
-        return wanted
-    if options.continuous:
+    if options.continuous and most < n_samples:
         raise UnsupportedError(
             "a continuous run is one piece, and this one is too long to time its messages",
             got=f"{n_samples} samples of {steps} steps", limit=f"{most} samples",
             hint="fewer samples, or --latency analytic", rule="latency.noc",
         )  # fmt: skip
+    if options.continuous:
+        return wanted
+    most = min(most, max(1, MAX_UPDATES // (steps * sum(deployed.quantized.sizes().values()))))
+    if most >= n_samples:
+        return wanted
     return most if wanted is None else min(wanted, most)
 
 

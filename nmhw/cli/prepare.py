@@ -120,9 +120,10 @@ def run_with_progress(
 
     backend, quiet = options["backend"], options["quiet"]
     loaded = time.perf_counter() - started - sum(deployed.wall_s.values())
-    if will_compile(backend):
+    timing = " and timing messages" if more.get("latency") == "noc" else ""
+    if will_compile(backend, more.get("latency", "analytic")):
         note("compiling kernels, once; they are cached afterwards", quiet)
-    with warnings.catch_warnings(), progress_bar(f"running {backend}", quiet) as progress:
+    with warnings.catch_warnings(), progress_bar(f"running {backend}{timing}", quiet) as progress:
         warnings.showwarning = lambda message, *_: note(f"warning: {message}", quiet)
         run = deployed.run(data, labels, backend=backend, progress=progress, **more)
     run.wall_s["load"] = max(loaded, 0.0)

@@ -137,9 +137,9 @@ def test_the_first_run_says_that_kernels_are_compiled(
     nmhw: Callable, monkeypatch: pytest.MonkeyPatch, run_args: list[str]
 ) -> None:
     text = "compiling kernels, once"
-    monkeypatch.setattr("nmhw.sim.backends.will_compile", lambda backend: True)
+    monkeypatch.setattr("nmhw.sim.backends.will_compile", lambda *_: True)
     assert text in nmhw(*run_args).err
-    monkeypatch.setattr("nmhw.sim.backends.will_compile", lambda backend: False)
+    monkeypatch.setattr("nmhw.sim.backends.will_compile", lambda *_: False)
     assert text not in nmhw(*run_args).err
 
 

@@ -53,6 +53,15 @@ def deployed(chip: str = "loihi1-nahuku", **more: Any) -> nmhw.Deployment:
     return nmhw.deploy(network(), chip, input_stage="bias", **given)
 
 
+def test_messages_are_timed_sample_by_sample() -> None:
+    found = deployed()
+    frames = np.random.default_rng(1).random((3, *found.network.inputs[0].shape))
+    whole = found.run(frames, repeat=6, latency="noc")
+    parts = found.run(frames, repeat=6, latency="noc", chunk=1)
+    assert whole.result.noc.step_ps.tolist() == parts.result.noc.step_ps.tolist()
+    assert whole.result.noc.messages.sum() == whole.result.counters.total("axon.out")
+
+
 @pytest.mark.parametrize("backend", ["numba", "reference"])
 def test_spikes_equal_a_plain_loop_of_the_integers(backend: str) -> None:
     ready = deployed()
