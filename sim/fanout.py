@@ -64,16 +64,11 @@ class FanTable:
         m: Any = self.sparse
         return m.indptr.astype(np.int64), m.indices.astype(np.int32), m.data
 
-    @cached_property
-    def by_core(self) -> csr_array | None:
-        """``sparse`` transposed, None where it holds nothing."""
-        m = self.sparse
-        return None if m is None or not m.nnz else m.T.tocsr()
-
     def count(self, events: Ints) -> Ints:
         """Return (n_cores,) counts of ``events`` (n_source,) per source."""
         total = int(self.rows @ events) * self.columns
-        return total if self.by_core is None else total + self.by_core @ events
+        m = self.sparse
+        return total if m is None or not m.nnz else total + m.T @ events
 
     def weigh(self, weights: Ints, row: Ints) -> Ints:
         """Return (n_source,) sums over the cores of entries times ``weights[row[source]]``.
@@ -251,7 +246,7 @@ def _encoding_codes(
     codes = np.full(cores.size, -1, np.int64)
     used = table.columns * int(table.rows.any()) > 0
     if table.sparse is not None:
-        used[np.unique(table.sparse.indices)] = True
+        used[table.sparse.indices] = True
     for column in np.flatnonzero(used).tolist():
         key = (projection.name, int(cores[column]))
         if key not in mapping.encodings:
@@ -283,15 +278,17 @@ def _packet_tables(
             else:
                 reached = reached + _outer(table.rows > 0, table.columns > 0)
             if table.sparse is not None:
-                reached = reached + table.sparse
+                reached = _sum(reached, table.sparse)
         columns &= 1 - seen_columns
         left = 1 - (columns | seen_columns)
         fresh = _ones(_keep_columns(reached, left))
-        fresh = csr_array(fresh - fresh.multiply(seen))
-        fresh.eliminate_zeros()
+        if seen.nnz:
+            fresh = csr_array(fresh - fresh.multiply(seen))
+            fresh.eliminate_zeros()
         back = _keep_columns(seen, columns)
-        tables.append((delay, FanTable(np.ones(n, np.int64), columns, csr_array(fresh - back))))
-        seen = csr_array(seen + fresh)
+        sent = csr_array(fresh - back) if back.nnz else fresh
+        tables.append((delay, FanTable(np.ones(n, np.int64), columns, sent)))
+        seen = _sum(seen, fresh)
         seen_columns |= columns
     return tuple(tables)
 
@@ -307,15 +304,27 @@ def _ones(table: csr_array) -> csr_array:
     from scipy.sparse import csr_array
 
     kept = csr_array(table)
-    kept.sum_duplicates()
-    kept.eliminate_zeros()
-    kept.data = np.ones_like(kept.data)
-    return kept
+    if not kept.has_canonical_format or not kept.data.all():
+        kept = kept.copy()
+        kept.sum_duplicates()
+        kept.eliminate_zeros()
+    return csr_array((np.ones_like(kept.data), kept.indices, kept.indptr), shape=kept.shape)
+
+
+def _sum(first: csr_array, second: csr_array) -> csr_array:
+    """Return the sum of two tables; where one is empty, the other itself."""
+    from scipy.sparse import csr_array
+
+    if not first.nnz or not second.nnz:
+        return second if not first.nnz else first
+    return csr_array(first + second)
 
 
 def _keep_columns(table: csr_array, columns: Ints) -> csr_array:
     from scipy.sparse import csr_array, dia_array
 
+    if columns.all():
+        return table
     shape = (columns.size, columns.size)
     chosen: Any = csr_array(dia_array((columns[None], np.zeros(1, np.int64)), shape=shape))
     kept = csr_array(table @ chosen)

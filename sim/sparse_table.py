@@ -26,9 +26,10 @@ def count_per_core(
     from scipy.sparse import csr_array, vstack
 
     blocks = [csr_array((0, n_cores), dtype=np.int64)]
+    cores = home.astype(np.int32)
     for first, end in row_blocks(indptr):
-        column = home[targets[indptr[first] : indptr[end]]]
-        pointers = indptr[first : end + 1] - indptr[first]
+        column = cores[targets[indptr[first] : indptr[end]]]
+        pointers = (indptr[first : end + 1] - indptr[first]).astype(np.int32)
         shape = (end - first, n_cores)
         if shape[0] * n_cores > max(_SMALL, 8 * column.size):  # mostly empty
             block = csr_array((np.ones(column.size, np.int64), column, pointers), shape=shape)
