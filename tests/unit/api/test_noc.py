@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import nmhw
-from nmhw.errors import ChipFileError, UnsupportedError, UsageError
+from nmhw.errors import ChipFileError, ResultFileError, UnsupportedError, UsageError
+from nmhw.io.result_file import load_saved_result, save_result
 from nmhw.sim import step_counter
 from nmhw.values.mapping import Slice
 
@@ -80,6 +81,50 @@ def test_some_steps_are_those_of_the_whole(
     assert times.step_ps.tolist() == whole.result.noc.step_ps[times.rows].tolist()
     assert f"30 of {times.n_rows:,} steps; standard error" in run.report()
     assert run.summary()["latency_noc"]["step_standard_error"] > 0
+
+
+def test_pieces_without_a_chosen_step(spread: nmhw.Deployment, x: np.ndarray) -> None:
+    whole, parts = (spread.run(x, latency="noc", noc_steps=3, chunk=n) for n in (None, 1))
+    assert whole.summary()["latency_noc"] == parts.summary()["latency_noc"]
+    assert parts.result.noc.rows.tolist() == whole.result.noc.rows.tolist()
+
+
+def test_an_interrupted_run_goes_on(
+    spread: nmhw.Deployment, x: np.ndarray, whole: nmhw.Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+
+    def stop(done: int, total: int) -> None:
+        if done > 6:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"latency": "noc", "chunk": 3, "checkpoint": folder}
+    with pytest.raises(KeyboardInterrupt):
+        spread.run(x, **options, progress=stop)
+    with pytest.raises(UsageError, match="differs from this one"):
+        spread.run(x, checkpoint=folder, chunk=3, resume=True)
+    again = spread.run(x, **options, resume=True)
+    assert again.result.noc.step_ps.tolist() == whole.result.noc.step_ps.tolist()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_rows": 3},
+        {"mesh": (8, 5)},
+        {"step_ps": np.zeros(1, np.int64)},
+        {"messages": np.full(2, -1, np.int64)},
+        {"rows": np.array([4, 4])},
+        {"receiver_ps": np.zeros(9, np.int64)},
+    ],
+)
+def test_times_that_contradict_each_other_are_no_result(
+    tmp_path: Path, deployed: nmhw.Deployment, x: np.ndarray, change: dict[str, Any]
+) -> None:
+    result = deployed.run(x[:1], latency="noc", noc_steps=2, compare_float=False).result
+    save_result(replace(result, noc=replace(result.noc, **change)), tmp_path / "result.h5")
+    with pytest.raises(ResultFileError, match="not a complete nmhw result"):
+        load_saved_result(tmp_path / "result.h5")
 
 
 def test_a_saved_run_brings_its_times(whole: nmhw.Run, tmp_path: Path) -> None:
