@@ -148,7 +148,7 @@ def begin_run(
     space = borrow_workspace(program, size, **shape)
     runs = plan_runs(space, core_columns, per_step=core_steps)
     space.control[f.C_CORE_STEPS] = core_steps
-    recorder = SpikeRecorder(program, keep_spikes, on_chunk, first_sample)
+    recorder = SpikeRecorder(program, keep_spikes, on_chunk, first_sample, space.events)
     _run_rows(space, table, runs, recorder, progress)
     return OpenRun(space, runs, recorder, shape)
 
@@ -207,9 +207,9 @@ def _run_rows(
         run_steps(
             control, space.calls, space.pops, space.projections, space.ports, weights, rows,
             space.params, space.states, space.starts, space.rests, space.accs, outs,
-            space.rings, (table.events, table.pointers), space.events, space.counts, space.totals,
-            space.late, runs.table, runs.core_active, space.saturations, space.probes, space.order,
-            space.probe_int, space.probe_float,
+            space.rings, (table.events, table.pointers), recorder.events, space.counts,
+            space.totals, space.late, runs.table, runs.core_active, space.saturations,
+            space.probes, space.order, space.probe_int, space.probe_float,
         )  # fmt: skip
         elapsed = time.perf_counter() - started
         done = int(control[f.C_ROW])

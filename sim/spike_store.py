@@ -22,6 +22,9 @@ from nmhw.sim.workspace import Workspace
 
 Ints = NDArray[np.int64]
 
+#: Events in the engine's order, and the rows from which and before which they are.
+Buffer = tuple[NDArray[np.uint32], int, int]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpikeStore:
@@ -62,6 +65,8 @@ class SpikeRecorder:
         Gets all spikes in order, also those that are not kept.
     first_sample : int
         Number of the first sample in the events.
+    events : (size,) uint32
+        The buffer that the engine writes to; ``events`` is the one of the moment.
     """
 
     def __init__(
@@ -70,25 +75,32 @@ class SpikeRecorder:
         limit: int,
         on_chunk: Callable[[EventChunk], None] | None,
         first_sample: int,
+        events: NDArray[np.uint32],
     ) -> None:
         self.program = program
         self.limit = limit
         self.on_chunk = on_chunk
         self.first_sample = first_sample
+        self.events = events
         self.next_row = 0
+        self.full: list[Buffer] = []
         self.parts: list[SpikeStore] = []
         self.counts = np.zeros(len(program.populations), np.int64)
 
     def take(self, space: Workspace, end_row: int) -> None:
-        """Empty the engine's buffer, which is full before the end of the run."""
-        counts = _count(space, self.next_row, end_row)
-        part = SpikeStore.allocate(counts)
-        self._export(space, end_row, part, np.zeros_like(counts))
-        self.counts += counts
-        self.parts.append(part)
-        if self.counts.sum() > self.limit:
-            kept = ~unkept(self.program, self.counts, self.limit)
-            self.parts = [_choose(each, kept) for each in self.parts]
+        """Put the buffer aside, which is full before the end of the run, and begin a new one."""
+        self.counts += _count(space, self.next_row, end_row)
+        self.full.append((self.events, self.next_row, end_row))
+        self.next_row = end_row
+        space.control[f.C_EVENTS] = 0
+        if self.counts.sum() <= self.limit:
+            self.events = np.zeros(self.events.size, np.uint32)
+            return
+        kept = ~unkept(self.program, self.counts, self.limit)
+        self.parts = [_choose(part, kept) for part in self.parts]
+        for buffer in self.full:
+            self.parts.append(_choose(self._export_alone(space, buffer), kept))
+        self.full.clear()
 
     def count(self, space: Workspace) -> Ints:
         """Return (n_populations,) spikes of the whole run, which is at its end."""
@@ -101,36 +113,41 @@ class SpikeRecorder:
         at = at.copy()
         for part in self.parts:
             at += _copy(part, store, at, kept)
-        end = space.size.n_rows
-        if kept.all():
-            self._export(space, end, store, at)
-        else:
-            counts = _count(space, self.next_row, end)
-            part = SpikeStore.allocate(counts)
-            self._export(space, end, part, np.zeros_like(counts))
-            _copy(part, store, at, kept)
+        for buffer in (*self.full, (self.events, self.next_row, space.size.n_rows)):
+            if kept.all():
+                at += self._export(space, buffer, store, at)
+            else:
+                at += _copy(self._export_alone(space, buffer), store, at, kept)
         self.parts.clear()
+        self.full.clear()
 
-    def _export(self, space: Workspace, end_row: int, store: SpikeStore, at: Ints) -> None:
-        """Write the buffered events of the rows before ``end_row`` and empty the buffer."""
-        first_row, self.next_row = self.next_row, end_row
+    def _export_alone(self, space: Workspace, buffer: Buffer) -> SpikeStore:
+        """Return the events of a buffer in a store of their own."""
+        counts = _count(space, *buffer[1:])
+        part = SpikeStore.allocate(counts)
+        self._export(space, buffer, part, np.zeros_like(counts))
+        return part
+
+    def _export(self, space: Workspace, buffer: Buffer, store: SpikeStore, at: Ints) -> Ints:
+        """Write the events of a buffer to place ``at`` of every population; return how many."""
+        events, first_row, end_row = buffer
         counts = _count(space, first_row, end_row)
         largest = int(space.pops[:, f.P_SIZE].max(initial=0))
         seen = np.zeros(-(-max(largest, 1) // ALIGNMENT) * ALIGNMENT, np.uint8)
         scratch = seen, np.zeros(seen.size, np.int32), np.zeros(seen.size + SCAN_SLACK, np.uint32)
         n_steps = space.size.n_steps
         export_events(
-            space.events, space.counts, first_row, end_row, n_steps, self.first_sample, space.pops,
+            events, space.counts, first_row, end_row, n_steps, self.first_sample, space.pops,
             space.order, scratch, store.starts[:-1] + at, *store.arrays,
         )  # fmt: skip
-        space.control[f.C_EVENTS] = 0
         if self.on_chunk is not None:
             before = self.first_sample * n_steps
-            events = {
+            found = {
                 name: store.events(k, int(at[k]), int(counts[k]))
                 for k, name in enumerate(self.program.populations)
             }
-            self.on_chunk(EventChunk(before + first_row, before + end_row, n_steps, events))
+            self.on_chunk(EventChunk(before + first_row, before + end_row, n_steps, found))
+        return counts
 
 
 def unkept(program: Program, counts: Ints, limit: int) -> NDArray[np.bool_]:
