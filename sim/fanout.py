@@ -275,8 +275,8 @@ def _packet_tables(
         for table in group:
             if table.rows.all():
                 columns |= table.columns > 0
-            else:
-                reached = reached + _outer(table.rows > 0, table.columns > 0)
+            elif table.rows.any():
+                reached = _sum(reached, _outer(table.rows > 0, table.columns > 0))
             if table.sparse is not None:
                 reached = _sum(reached, table.sparse)
         columns &= 1 - seen_columns
