@@ -133,11 +133,11 @@ def _enter(line, message, now, hop, link):
     """Send a message over a link that has a place behind it; return when it enters."""
     places = (line.size - _PLACES) // 2
     at = line[_HEAD] + line[_COUNT]
-    at = _PLACES + 2 * (at if at < places else at - places)
-    now = max(now, line[_FREE], line[at + 1])
+    at = np.uint64(_PLACES + 2 * (at if at < places else at - places))
+    now = max(now, line[_FREE], line[at + np.uint64(1)])
     line[_FREE] = now + link
     line[at] = message
-    line[at + 1] = now + hop
+    line[at + np.uint64(1)] = now + hop
     line[_READY] = max(now + hop, line[_GONE])
     line[_COUNT] += 1
     return now
@@ -147,7 +147,7 @@ def _enter(line, message, now, hop, link):
 def _leave(line, now):
     """Take the first message out of a buffer; return when the next one can move."""
     at = _PLACES + 2 * line[_HEAD]
-    line[at + 1] = now
+    line[np.uint64(at + 1)] = now
     line[_GONE] = now
     line[_HEAD] = line[_HEAD] + 1 if at + 2 < line.size else 0
     line[_COUNT] -= 1
@@ -241,15 +241,16 @@ def _close_over(stamp: str) -> Any:
                 now = start + (tree[1] >> LINE_BITS)
                 since = now
                 while line >= 0:  # a message moves, and the places it leaves are taken in turn
-                    here = lines[line]
+                    here = lines[np.uint64(line)]
                     is_core = line >= n_links
                     if is_core:
-                        message = cores[line - n_links, _MSG]
+                        message = cores[np.uint64(line - n_links), _MSG]
                     else:
-                        message = here[_PLACES + 2 * here[_HEAD]]
-                    goal = fan_core[message]
-                    x, y = place[line, 0], place[line, 1]
-                    goal_x, goal_y = place[n_links + goal, 0], place[n_links + goal, 1]
+                        message = here[np.uint64(_PLACES + 2 * here[_HEAD])]
+                    goal = fan_core[np.uint64(message)]
+                    x, y = place[np.uint64(line), 0], place[np.uint64(line), 1]
+                    end = np.uint64(n_links + goal)
+                    goal_x, goal_y = place[end, 0], place[end, 1]
                     if x == goal_x and y == goal_y:
                         travel = units[LOCAL] if is_core else np.int64(0)
                         now = _receive(queues[goal], now + travel, fan_ps[message]) - travel
@@ -260,7 +261,7 @@ def _close_over(stamp: str) -> Any:
                         is_x = x != goal_x
                         way = (x > goal_x) if is_x else 2 + (y < goal_y)
                         ahead = 4 * (y * units[WIDTH] + x) + way
-                        there = lines[ahead]
+                        there = lines[np.uint64(ahead)]
                         if there[_COUNT] == buffer:
                             _wait(lines, line, ahead, since)
                             _set_key(tree, half, line, NEVER, start)
