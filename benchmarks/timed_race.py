@@ -39,7 +39,7 @@ Row = dict[str, Any]
 
 CHIP = "loihi1-nahuku"
 #: nmhw's latency model and the one of SANA-FE that it is compared with.
-MODELS = {"simple": "analytic", "detailed": "analytic", "cycle": "analytic"}
+MODELS = {"simple": "analytic", "detailed": "noc", "cycle": "noc"}
 #: Repetitions of nmhw before and after SANA-FE; they take milliseconds.
 OWN_RUNS = 5
 TIMEOUT_S = 1800
@@ -167,7 +167,7 @@ class Racer:
             n_steps = self.workload.cycle_steps // (2 if is_quick else 1)
             if timing == "simple" and self.workload.is_pattern:
                 n_steps = self.workload.n_steps
-            yield self.row("chip times", timing, n_steps, n_runs if timing != "cycle" else 1)
+            yield self.row("chip times", timing, n_steps, n_runs)
 
 
 def prepare(name: str, python: str | Path) -> Racer:

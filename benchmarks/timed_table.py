@@ -18,10 +18,11 @@ workload   timing   chip time, us/step       M synops/s        M packets/s
 
 CHIP_TIME_HEAD = """
 Chip time in us per step: networks over their first steps; patterns of 1,024 neurons, 8 per core,
-that fire in every step.
+that fire in every step. Median of SANA-FE's chip objects; vary: largest less smallest, of the
+median, detailed and Booksim.
 
-workload      nmhw SANA-FE     nmhw  SANA-FE  Booksim in  noc over noc over
-          analytic  simple      noc detailed     SANA-FE  detailed  Booksim  steps  work"""
+workload      nmhw SANA-FE     nmhw  SANA-FE  Booksim in  noc over noc over  vary, %
+          analytic  simple      noc detailed     SANA-FE  detailed  Booksim  d.   B.  steps  work"""
 
 
 def render_head(facts: Row) -> str:
@@ -59,8 +60,15 @@ def render_chip_times(rows: Sequence[Row]) -> str:
         f"{rows[0]['workload']:<10}{ours['simple']:>8.2f}{theirs['simple']:>8.2f}"
         f"{ours['detailed']:>9.2f}{theirs['detailed']:>9.2f}{theirs['cycle']:>12.2f}"
         f"{ours['detailed'] / theirs['detailed']:>10.3f}{ours['cycle'] / theirs['cycle']:>9.3f}"
-        f"{rows[-1]['n_steps']:>7}  {', '.join(dict.fromkeys(work(row) for row in rows))}"
+        f"{_vary(by_timing['detailed']):>5.0f}{_vary(by_timing['cycle']):>5.0f}"
+        f"{rows[-1]['n_steps']:>6}  {', '.join(dict.fromkeys(work(row) for row in rows))}"
     )
+
+
+def _vary(row: Row) -> float:
+    """Return by how many percent the chip objects of SANA-FE differ."""
+    found = row["sanafe_step_s"]
+    return float((max(found) - min(found)) / np.median(found) * 100)
 
 
 def work(row: Row) -> str:
