@@ -24,16 +24,18 @@ MAX_STEPS, MAX_SPIKES = 128, 2**22
 MAX_SUM_BYTES = 2**19
 
 
-def choose_block(program: Program, n_steps: int, most: Sequence[int]) -> int:
+def choose_block(program: Program, n_steps: int, most: Sequence[int], room: int) -> int:
     """Return how many steps a population may run ahead of the next: 1 in networks with loops.
 
     Parameters
     ----------
     most : spikes per step of every population, at most
+    room : spikes that the rings may hold beyond those that wait for their delay
     """
     if not program.is_feed_forward:
         return 1
-    return int(np.clip(MAX_SPIKES // max(1, sum(most)), 1, min(n_steps, MAX_STEPS)))
+    longest = min(MAX_SPIKES, room) // max(1, sum(most))
+    return int(np.clip(longest, 1, min(n_steps, MAX_STEPS)))
 
 
 def block_stride(program: Program, rows: Sequence[int], width: int, block: int) -> int:

@@ -97,7 +97,6 @@ class SpikeRecorder:
             self.events = np.zeros(self.events.size, np.uint32)
             return
         kept = ~unkept(self.program, self.counts, self.limit)
-        self.parts = [_choose(part, kept) for part in self.parts]
         for buffer in self.full:
             self.parts.append(_choose(self._export_alone(space, buffer), kept))
         self.full.clear()

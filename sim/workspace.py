@@ -128,11 +128,12 @@ def allocate(
         shifted = bound << input_shift(population)
         pop[f.P_UPDATE] = choose_update(population, shifted, steps)
     order = _place_orders(program, pops)
-    spikes = [int(n) * most[name] for n, name in zip(sizes, program.populations, strict=True)]
+    room = MAX_RING - _plan_rings(program, pops, most)
+    spikes = pops[:, f.P_CAPACITY].tolist()
     # probes read all states after every step
-    block = 1 if probes else choose_block(program, size.n_steps, spikes)
+    block = 1 if probes else choose_block(program, size.n_steps, spikes, room)
     projections, ports, widths = _place_ports(program, plan, pops, block)
-    ring, ring_counts, n_late = _place_rings(program, pops, most, block)
+    ring, ring_counts, n_late = _place_rings(program, pops, block)
     params, starts = fill_parameters(program, populations, pops, n_total)
     place_currents(program, pops, projections)
     n_int, n_float = starts[1].size, starts[2].size
@@ -243,18 +244,23 @@ def _place_ports(
     return table, np.array(rows), (width_16, width_32)
 
 
-def _place_rings(
-    program: Program, pops: Ints, most: Mapping[str, int], block: int
-) -> tuple[NDArray[np.uint32], Ints, int]:
-    """Give every population the slots that a block and its longest outgoing delay need."""
-    at = counts = late = 0
+def _plan_rings(program: Program, pops: Ints, most: Mapping[str, int]) -> int:
+    """Note every population's capacity and longest outgoing delay; return spikes on their way."""
     for pop, name in zip(pops, program.populations, strict=True):
         delays = [q.delay_steps for q in program.projections if q.source == name]
-        longest = max(delays, default=0)
-        pop[f.P_SLOTS] = longest + block
+        pop[f.P_LATE_STEPS] = max(delays, default=0)
         pop[f.P_CAPACITY] = pop[f.P_SIZE] * most[name] + SCAN_SLACK
+    return sum(int(pop[f.P_CAPACITY]) * int(pop[f.P_LATE_STEPS]) for pop in pops)
+
+
+def _place_rings(program: Program, pops: Ints, block: int) -> tuple[NDArray[np.uint32], Ints, int]:
+    """Give every population the slots that a block and its longest outgoing delay need."""
+    at = counts = late = 0
+    for pop in pops:
+        longest = int(pop[f.P_LATE_STEPS])
+        pop[f.P_SLOTS] = longest + block
         pop[f.P_RING], pop[f.P_RING_COUNT] = at, counts
-        pop[f.P_LATE], pop[f.P_LATE_STEPS] = late, longest
+        pop[f.P_LATE] = late
         at += int(pop[f.P_SLOTS]) * int(pop[f.P_CAPACITY])
         counts += longest + block
         late += longest * int(pop[f.P_SIZE])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from nmhw.errors import InputError, UnsupportedError, UsageError
-from nmhw.sim import engine, workspace
+from nmhw.sim import engine, spike_store, workspace
 from nmhw.sim.engine import run_program
 from nmhw.sim.engine_output import EngineOutput, EventChunk
 from nmhw.sim.kernels.fields import J_KIND, KIND_SPARSE32, KIND_SPARSE_PACKED
+from nmhw.sim.kernels.neurons import SCAN_SLACK
 from nmhw.sim.program import build_program
 from nmhw.sim.reference import run_reference
 from nmhw.values.events import SpikeEvents
@@ -123,6 +125,26 @@ def test_spikes_beyond_the_limit_are_dropped_but_never_those_of_outputs(
     np.testing.assert_array_equal(some.spike_totals["hidden"], full.spike_totals["hidden"])
     hidden = np.concatenate([chunk.events["hidden"][2] for chunk in seen])
     np.testing.assert_array_equal(hidden, full.spikes["hidden"].index)
+
+
+def test_spikes_beyond_the_limit_are_dropped_once_per_part(
+    two_layers: QuantizedNetwork, events: SpikeEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = run_program(build_program(two_layers), {"in": events}, n_steps=14)
+    chunks: list[EventChunk] = []
+    monkeypatch.setattr(workspace, "_buffer_size", lambda control, size: 30 + 3 * 5)
+    chosen = mock.Mock(wraps=spike_store._choose)
+    monkeypatch.setattr(spike_store, "_choose", chosen)
+    program = build_program(two_layers)
+    for limit in (0, 40):
+        chunks.clear()
+        chosen.reset_mock()
+        some = run_program(
+            program, {"in": events}, n_steps=14, keep_spikes=limit, on_chunk=chunks.append
+        )
+        assert chosen.call_count == len(chunks) - 1 > 5  # the last is written where it belongs
+        np.testing.assert_array_equal(some.spikes["last"].index, full.spikes["last"].index)
+        np.testing.assert_array_equal(some.spikes["last"].step, full.spikes["last"].step)
 
 
 def test_undelivered_spikes_are_those_of_the_last_steps(
@@ -253,6 +275,24 @@ def test_oversized_spike_rings_are_refused(population: Make, network: Make) -> N
     cell = population("p", (4,), CellSpec(max_spikes_per_step=2**29))
     bounded = network([InputPort("in", (4,))], [cell], [edge])
     assert run_program(build_program(bounded), given, n_steps=2).spike_totals["p"].size == 4
+
+
+@pytest.mark.parametrize("delay", [0, 5])
+def test_blocks_shrink_before_spike_rings_are_refused(
+    population: Make, network: Make, monkeypatch: pytest.MonkeyPatch, delay: int
+) -> None:
+    into = QuantizedProjection("w", "in", "p", "dense", np.ones((4, 4), np.int8), 0)
+    onward = QuantizedProjection("x", "p", "q", "dense", np.ones((4, 4), np.int8), delay)
+    cells = [population(name, (4,), CellSpec()) for name in "pq"]
+    chain = network([InputPort("in", (4,))], cells, [into, onward])
+    given = {"in": SpikeEvents.from_dense(np.ones((1, 9, 4), np.int64))}
+    whole = run_program(build_program(chain), given, n_steps=9)
+    least = (4 + SCAN_SLACK) * (2 + delay)  # one step of both, and those on their way
+    monkeypatch.setattr(workspace, "MAX_RING", least)
+    assert_same(run_program(build_program(chain), given, n_steps=9), whole)
+    monkeypatch.setattr(workspace, "MAX_RING", least - 1)
+    with pytest.raises(UnsupportedError, match="spike rings"):
+        run_program(build_program(chain), given, n_steps=9)
 
 
 def test_an_unknown_probe_is_refused(two_layers: QuantizedNetwork, events: SpikeEvents) -> None:
