@@ -150,7 +150,6 @@ def allocate(
         aligned_zeros(widths[1], np.int32),
         aligned_zeros(2 * int(padded.max(initial=ALIGNMENT)), np.int64),  # input, overflow marks
         aligned_zeros(int(program.table[:, f.J_WIDTH].max(initial=ALIGNMENT)), np.int16),
-        np.zeros(2 * block, np.int64),
     )
     control = np.zeros(f.C_FIELDS, np.int64)
     control[f.C_STEPS] = size.n_steps

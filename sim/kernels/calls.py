@@ -75,7 +75,6 @@ UPDATE_WIDE_FLOAT = _update_wide(F32_ROWS, F32)
 PROBES = types.none(TABLE, LONG, LONG, TABLE, I32, I32, I64, I64, F32, F32, U32, I64, F32)
 POOL = LONG(I64, U32, LONG, LONG, U32, LONG, LONG, U32)
 DENSE8 = types.none(I8, LONG, LONG, LONG, LONG, U32, LONG, LONG, I16, I32, LONG)
-DENSE_TILES = types.none(I8, LONG, LONG, LONG, LONG, U32, I64, LONG, I32, LONG, LONG)
 DENSE16 = types.none(I16, LONG, LONG, LONG, U32, LONG, LONG, I32, LONG)
 IN_ORDER = types.none(
     U32, I32, U32, LONG, LONG, LONG, U32, LONG, LONG, I64, LONG, I64, LONG, LONG, LONG
@@ -122,7 +121,6 @@ call_fold16, call_fold32 = _caller(_fold(I16, I64)), _caller(_fold(I32, I64))
 call_fold16_narrow, call_fold32_narrow = _caller(_fold(I16, I32)), _caller(_fold(I32, I32))
 call_probes, call_pool = _caller(PROBES), _caller(POOL)
 call_dense8, call_dense16 = _caller(DENSE8), _caller(DENSE16)
-call_dense_tiles = _caller(DENSE_TILES)
 call_sparse_wide, call_in_order = _caller(SPARSE_WIDE), _caller(IN_ORDER)
 call_sparse_packed, call_sparse32 = _caller(SPARSE_PACKED), _caller(SPARSE)
 call_conv16, call_conv32 = _caller(_conv(I16)), _caller(_conv(I32))
@@ -137,7 +135,7 @@ def _forms() -> dict[int, tuple[Any, Signature]]:
         f.CALL_PROBES: (store_probes, PROBES),
         f.CALL_POOL: (synapses.pool_events, POOL),
         f.CALL_DELIVER + f.KIND_DENSE8: (synapses.add_dense8, DENSE8),
-        f.CALL_DELIVER + f.KIND_DENSE_TILES: (synapses.add_dense_tiles, DENSE_TILES),
+        f.CALL_DELIVER + f.KIND_DENSE_TILES: (synapses.add_dense_tiles, DENSE8),
         f.CALL_DELIVER + f.KIND_DENSE16: (synapses.add_dense16, DENSE16),
         f.CALL_DELIVER + f.KIND_SPARSE_WIDE: (synapses.add_sparse_wide, SPARSE_WIDE),
         f.CALL_DELIVER + f.KIND_SPARSE_PACKED: (synapses.add_sparse_packed, SPARSE_PACKED),

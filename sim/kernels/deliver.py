@@ -8,7 +8,6 @@ from nmhw.sim.kernels.calls import (
     call_conv32,
     call_dense8,
     call_dense16,
-    call_dense_tiles,
     call_in_order,
     call_pool,
     call_sparse32,
@@ -66,15 +65,11 @@ def deliver(
     targets, pointers, table, segments, pool_pointers, pooled, expanded = rows
     input_events, input_pointers = inputs
     ring, ring_counts = rings
-    acc16, acc32, sums, spans, u64, x64 = accs
+    acc16, acc32, sums, u64, x64 = accs
     for p in range(pop[P_FIRST_PROJECTION], pop[P_END_PROJECTION]):
         proj = projections[p]
-        delay, kind, at = proj[J_DELAY], proj[J_KIND], proj[J_WEIGHTS]
-        call = calls[CALL_DELIVER + kind]
-        is_tiled = kind == KIND_DENSE_TILES and proj[J_POOL] < 0
-        events = input_events if proj[J_IS_INPUT] else ring
+        delay = proj[J_DELAY]
         for row in range(first_row, end_row):
-            spans[2 * (row - first_row)] = spans[2 * (row - first_row) + 1] = 0
             if delay > row or (not continuous and delay > row % steps):
                 continue
             if proj[J_IS_INPUT]:
@@ -87,9 +82,6 @@ def deliver(
                 events = ring
                 first = source[P_RING] + slot * source[P_CAPACITY]
                 end = first + ring_counts[source[P_RING_COUNT] + slot]
-            if is_tiled:
-                spans[2 * (row - first_row)], spans[2 * (row - first_row) + 1] = first, end
-                continue
             if first == end:
                 continue
             if proj[J_POOL] >= 0:
@@ -99,18 +91,15 @@ def deliver(
                 )  # fmt: skip
                 first = 0
                 events = expanded
+            kind, at = proj[J_KIND], proj[J_WEIGHTS]
             acc = proj[J_ACC] + (row - first_row) * pop[P_BLOCK]
+            call = calls[CALL_DELIVER + kind]
             rows_at, indices_at = proj[J_POINTERS], proj[J_INDICES]
-            if kind == KIND_DENSE8:
+            # not "in": the step of a small network then takes twice as long
+            if kind == KIND_DENSE8 or kind == KIND_DENSE_TILES:  # noqa: SIM109
                 call_dense8(
                     call, w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, first, end,
                     sums, acc32, acc,
-                )  # fmt: skip
-            elif kind == KIND_DENSE_TILES:
-                spans[0], spans[1] = first, end
-                call_dense_tiles(
-                    call, w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, spans, 1,
-                    acc32, acc, 0,
                 )  # fmt: skip
             elif kind == KIND_SPARSE_WIDE:
                 call_sparse_wide(
@@ -146,8 +135,3 @@ def deliver(
                     call, targets, w32, pointers, rows_at, indices_at, at, events, first, end,
                     u64, acc, x64, pop[P_SIZE], pop[P_U_BITS], pop[P_U_WRAP],
                 )  # fmt: skip
-        if is_tiled:
-            call_dense_tiles(
-                call, w8, at, proj[J_ROWS], proj[J_WIDTH], proj[J_FLUSH], events, spans,
-                end_row - first_row, acc32, proj[J_ACC], pop[P_BLOCK],
-            )  # fmt: skip

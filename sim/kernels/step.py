@@ -169,12 +169,16 @@ def _update(pop, ports, calls, accs, params, states, rests, runs, outs, ring, ri
 
 
 @inlined
-def _record(pop, keep, ring, ring_at, n, totals, late, late_at, events, event_at):
-    """Count every spike for its neuron (and among the late ones) and copy it to the buffer."""
+def _record(pop, keep, ring, ring_at, n, totals, late, left, events, event_at):
+    """Count every spike for its neuron and copy it to the buffer.
+
+    ``left``: steps until the end of the run; with few of them spikes count among the late ones.
+    """
     base = pop[P_BASE]
     for k in range(ring_at, ring_at + n):
         totals[base + np.int64(ring[k])] += 1
-    if late_at >= 0:
+    if left < pop[P_LATE_STEPS]:
+        late_at = pop[P_LATE] + left * pop[P_SIZE]
         for k in range(ring_at, ring_at + n):
             late[late_at + np.int64(ring[k])] += 1
     if not keep:
@@ -227,21 +231,27 @@ def _close_over(stamp: str) -> Any:
         counts, runs, core_counts = borrow((counts, runs, core_counts))
         order, probe_int, probe_float = borrow((order, probe_int, probe_float))
         ring, ring_counts = rings
-        acc16, acc32, x64, sums, spans = accs
+        acc16, acc32, x64, sums = accs
         u32, v32, u64, v64, uf, vf = states
         steps, keep = control[C_STEPS], control[C_KEEP]
         continuous, per_core = control[C_CONTINUOUS], control[C_CORE_STEPS]
+        is_blocked = control[C_BLOCK] > 1
         row, event_at = control[C_ROW], control[C_EVENTS]
         while row < control[C_STOP]:
             sample = row // steps
             step = row - sample * steps
-            end = min(row + min(control[C_BLOCK], steps - step), control[C_STOP])
-            if keep:
-                end = min(end, row + (events.size - event_at) // max(1, control[C_RESERVE]))
-            if end == row:
+            end = row + 1
+            if is_blocked:
+                end = min(row + min(control[C_BLOCK], steps - step), control[C_STOP])
+                if keep and event_at + (end - row) * control[C_RESERVE] > events.size:
+                    end = row + (events.size - event_at) // control[C_RESERVE]
+            if end == row or (keep and event_at + control[C_RESERVE] > events.size):
                 break
             if row == 0 or (step == 0 and not continuous):
                 _start_sample(states, starts, rests[0], ring_counts)
+            left = steps - 1 - step
+            if continuous:  # one long sample
+                left += (control[C_LAST_SAMPLE] - sample) * steps
             for p in range(pops.shape[0]):
                 pop = pops[p]
                 first = row
@@ -249,33 +259,34 @@ def _close_over(stamp: str) -> Any:
                     stop = end if pop[P_BLOCK] else first + 1
                     deliver(
                         pop, first, stop, steps, continuous, calls, pops, projections, weights,
-                        rows, inputs, rings, (acc16, acc32, sums, spans, u64, x64),
+                        rows, inputs, rings, (acc16, acc32, sums, u64, x64),
                     )  # fmt: skip
                     for now in range(first, stop):
                         slot = now % pop[P_SLOTS]
+                        ring_at = pop[P_RING] + slot * pop[P_CAPACITY]
+                        summed = acc32
+                        if pop[P_BLOCK]:
+                            summed = acc32[(now - first) * pop[P_BLOCK] :]
                         n, clipped = _update(
-                            pop, ports, calls,
-                            (acc16, acc32[(now - first) * pop[P_BLOCK] :], x64),
-                            params, states, rests, runs, outs, ring,
-                            pop[P_RING] + slot * pop[P_CAPACITY],
+                            pop, ports, calls, (acc16, summed, x64), params, states, rests, runs,
+                            outs, ring, ring_at,
                         )  # fmt: skip
                         ring_counts[pop[P_RING_COUNT] + slot] = n
                         counts[now, p] = n
                         saturations[p] += clipped
                         _count_active(pop, runs, outs, per_core, now, core_counts)
+                        if not is_blocked:
+                            event_at = _record(
+                                pop, keep, ring, ring_at, n, totals, late, left, events, event_at
+                            )
                     first = stop
-            left = steps - 1 - step
-            if continuous:  # one long sample
-                left += (control[C_LAST_SAMPLE] - sample) * steps
-            for now in range(row, end):
+            # events are listed row by row; a block has run population by population
+            for now in range(row, end if is_blocked else row):
                 for p in range(pops.shape[0]):
                     pop = pops[p]
-                    late_at = np.int64(-1)
-                    if left < pop[P_LATE_STEPS]:
-                        late_at = pop[P_LATE] + left * pop[P_SIZE]
                     ring_at = pop[P_RING] + (now % pop[P_SLOTS]) * pop[P_CAPACITY]
                     event_at = _record(
-                        pop, keep, ring, ring_at, np.int64(counts[now, p]), totals, late, late_at,
+                        pop, keep, ring, ring_at, np.int64(counts[now, p]), totals, late, left,
                         events, event_at,
                     )  # fmt: skip
                 left -= 1

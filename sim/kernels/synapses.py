@@ -71,25 +71,19 @@ add_dense8 = late_kernel(_close_over_add_dense8(STAMP))
 
 
 def _close_over_add_dense_tiles(stamp: str) -> Any:
-    def add_dense_tiles(pool, at, rows, width, flush, events, spans, n, acc, acc_at, stride):
-        """Add int8 rows of n steps, tile by tile: a tile stays in the cache over all steps.
-
-        ``spans``: first event and end of every step, whose sums lie ``stride`` elements apart.
-        """
+    def add_dense_tiles(pool, at, rows, width, flush, events, first, end, sums, acc, acc_at):
+        """Add int8 rows tile by tile; ``sums`` is there for the form that ``add_dense8`` has."""
         _ = stamp  # part of the cache key
         for column in range(0, width, TILE):
-            base = at + column * rows
-            is_whole = column + TILE <= width
-            for k in range(n):
-                first, end = spans[2 * k], spans[2 * k + 1]
-                to = acc_at + k * stride + column
-                while first < end:
-                    stop = min(end, first + flush)
-                    if is_whole:
-                        add_rows_128(pool, base, events, first, stop, acc, to)
-                    else:
-                        add_rows_64(pool, base, events, first, stop, acc, to)
-                    first = stop
+            base, to = at + column * rows, acc_at + column
+            s = first
+            while s < end:
+                stop = min(end, s + flush)
+                if column + TILE <= width:
+                    add_rows_128(pool, base, events, s, stop, acc, to)
+                else:
+                    add_rows_64(pool, base, events, s, stop, acc, to)
+                s = stop
 
     return add_dense_tiles
 
