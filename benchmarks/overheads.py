@@ -22,6 +22,8 @@ Row = dict[str, Any]
 #: Workloads with their number of samples: about a tenth of a second of simulation each.
 RACED = (("W1@5@64", 64), ("W2@64", 64), ("W3@4096@5", 40))
 QUICK_RACED = RACED[:1]
+#: Times as many samples for the second figure of two threads, whose first is of milliseconds.
+LONGER = 10
 CALLED = ("W1@5@1", "W2@1", "W3@4096@5")
 QUICK_CALLED = CALLED[:1]
 
@@ -36,7 +38,8 @@ def measure(race: Race, n_runs: int, *, is_quick: bool) -> Iterator[Row]:
         yield counters_overhead(deployed, race, n_runs)
         yield report_overhead(deployed, race, n_runs)
         if not is_quick and not name.startswith("W3"):
-            yield threads_gain(deployed, race, n_runs)
+            longer = deploy_workload(load(name, LONGER * n_samples))
+            yield threads_gain(deployed, longer, race, n_runs)
     for name in QUICK_CALLED if is_quick else CALLED:
         yield single_call(deploy_workload(load(name, 1)), race, max(n_runs, 9))
 
@@ -108,17 +111,26 @@ def report_overhead(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
     }
 
 
-def threads_gain(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
+def threads_gain(
+    deployed: DeployedWorkload, longer: DeployedWorkload, race: Race, n_runs: int
+) -> Row:
     """Wall time of the engine on one thread over that on two: samples side by side."""
 
-    def on(threads: int) -> Callable[[], Any]:
-        n_steps = deployed.workload.n_steps + deployed.quantized.drain_steps
-        inputs = deployed.workload.inputs
-        return lambda: run_samples(deployed.program, inputs, n_steps=n_steps, threads=threads)
+    def on(ready: DeployedWorkload, threads: int) -> Callable[[], Any]:
+        n_steps = ready.workload.n_steps + ready.quantized.drain_steps
+        inputs = ready.workload.inputs
+        return lambda: run_samples(ready.program, inputs, n_steps=n_steps, threads=threads)
 
-    seconds = race({"one": on(1), "two": on(2)}, n_runs, time.perf_counter)
-    gain = seconds["one"] / seconds["two"]
-    return {"workload": "threads_gain", "on": deployed.workload.name, "threads": 2, "gain": gain}
+    def gain(ready: DeployedWorkload) -> float:
+        forms = {"one": on(ready, 1), "two": on(ready, 2)}
+        seconds = race(forms, n_runs, time.perf_counter)
+        return seconds["one"] / seconds["two"]
+
+    return {
+        "workload": "threads_gain", "on": deployed.workload.name, "threads": 2,
+        "samples": [each.workload.n_samples for each in (deployed, longer)],
+        "gain": gain(deployed), "gain_longer": gain(longer),
+    }  # fmt: skip
 
 
 def single_call(deployed: DeployedWorkload, race: Race, n_runs: int) -> Row:
@@ -161,7 +173,9 @@ def render(row: Row) -> str:
             f"with the float run {row['report_and_float_run']:.1f}x"
         )
     elif kind == "threads_gain":
-        text = f"two threads {row['gain']:.2f}x (wall time)"
+        gains = zip((row["gain"], row["gain_longer"]), row["samples"], strict=True)
+        text = ", ".join(f"{gain:.2f}x with {n} samples" for gain, n in gains)
+        text = f"two threads {text} (wall time)"
     else:
         text = f"engine {row['engine']:.2f} ms, Deployment.run {row['deployment_run']:.1f} ms"
     return f"{kind:<18} {on:<12}{text}"
