@@ -67,56 +67,19 @@ def run_program(
     program: Program,
     inputs: Mapping[str, SpikeEvents],
     *,
-    n_steps: int,
-    n_samples: int | None = None,
-    probes: Sequence[Probe] = (),
     keep_spikes: int = 10**8,
-    continuous: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-    core_columns: Mapping[str, Ints] | None = None,
-    core_steps: bool = False,
-    on_chunk: Callable[[EventChunk], None] | None = None,
+    **options: Any,
 ) -> EngineOutput:
     """Run ``n_steps`` steps (drain included) of every sample.
 
     Parameters
     ----------
-    inputs : mapping of input name to SpikeEvents
-        Events behind ``n_steps`` are ignored; missing steps are silent.
-    n_samples : int, optional
-        Needed only for networks without inputs.
     keep_spikes : int
         Once more events than this were recorded, only those of output populations are kept.
-    continuous : bool
-        Keep states and spikes in flight from one sample to the next.
-    progress : callable(rows done, rows in all), optional
-    core_columns : mapping of population to (n,) int64, optional
-        Column of every neuron's core: active updates are counted by column (default: one).
-    core_steps : bool
-        Count them also per row.
-    on_chunk : callable, optional
-        Gets all spikes in order, also those that are not kept.
-
-    Raises
-    ------
-    InputError
-        For missing or unknown inputs, wrong shapes, or events out of range.
-    UnsupportedError
-        For graded events, or sums that could leave 32 bits.
+    **options
+        Of ``begin_run``; its errors too.
     """
-    run = begin_run(
-        program,
-        inputs,
-        n_steps=n_steps,
-        n_samples=n_samples,
-        probes=probes,
-        keep_spikes=keep_spikes,
-        continuous=continuous,
-        progress=progress,
-        core_columns=core_columns,
-        core_steps=core_steps,
-        on_chunk=on_chunk,
-    )
+    run = begin_run(program, inputs, keep_spikes=keep_spikes, **options)
     return finish_runs(program, inputs, [run], keep_spikes)[0]
 
 
@@ -135,12 +98,34 @@ def begin_run(
     on_chunk: Callable[[EventChunk], None] | None = None,
     first_sample: int = 0,
 ) -> OpenRun:
-    """Run all steps as ``run_program`` does, and leave the spikes for ``finish_runs``.
+    """Run all steps and leave the spikes for ``finish_runs``.
 
     Parameters
     ----------
+    inputs : mapping of input name to SpikeEvents
+        Events behind ``n_steps`` are ignored; missing steps are silent.
+    n_samples : int, optional
+        Needed only for networks without inputs.
+    keep_spikes : int
+        As ``finish_runs`` will have it.
+    continuous : bool
+        Keep states and spikes in flight from one sample to the next.
+    progress : callable(rows done, rows in all), optional
+    core_columns : mapping of population to (n,) int64, optional
+        Column of every neuron's core: active updates are counted by column (default: one).
+    core_steps : bool
+        Count them also per row.
+    on_chunk : callable, optional
+        Gets all spikes in order, also those that are not kept, at the end of the run at the latest.
     first_sample : int
         Number of the first sample in the events.
+
+    Raises
+    ------
+    InputError
+        For missing or unknown inputs, wrong shapes, or events out of range.
+    UnsupportedError
+        For graded events, or sums that could leave 32 bits.
     """
     table = input_table(program, inputs, n_steps, n_samples)
     size = RunSize(table.n_samples, n_steps, continuous)
