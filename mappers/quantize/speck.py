@@ -148,7 +148,8 @@ def _registers(part: Part, scale: np.float32, half: int) -> Registers:
         u=DecayCode("clear", zeros, np.zeros(cell.size)),
         v=DecayCode("none", zeros, np.ones(cell.size)),
         scale=np.full(cell.size, float(scale)),
-        threshold=np.maximum(threshold + cell.form.nudge, 0),
+        # a membrane at the top of its register still reaches it
+        threshold=np.clip(threshold + cell.form.nudge, 0, half - 1),
         u_bias=zeros,
         v_bias=rounded(cell.v_bias),
         v_reset=zeros,

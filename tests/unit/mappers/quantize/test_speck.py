@@ -77,6 +77,13 @@ def test_a_long_threshold_starves_the_weights_as_in_sinabs() -> None:
     assert any("the thresholds set it" in n.text for n in quantized.notices)
 
 
+def test_a_threshold_that_moves_by_one_stays_inside_the_state() -> None:
+    profile = SINABS.with_(compare=">")  # the chip fires at v >= t: t + 1
+    quantized = quantize_network(single(conv((1, 8, 8), 2), v_threshold=5000.0), CHIP, profile)
+    (population,) = quantized.populations
+    assert set(population.threshold.tolist()) == {2**15 - 1}
+
+
 def test_different_thresholds_in_one_layer_are_refused() -> None:
     network = single(conv((1, 8, 8), 1), v_threshold=np.linspace(1, 2, 36))
     with pytest.raises(UnsupportedError, match=r"one threshold per layer.*1 to 2"):
