@@ -48,10 +48,6 @@ class OpenRun:
     recorder: SpikeRecorder
     shape: Mapping[str, Any]
 
-    def count_spikes(self) -> Ints:
-        """Return (n_populations,) spikes of the run."""
-        return self.recorder.count(self.space)
-
     def finish(self, store: SpikeStore, at: Ints, kept: NDArray[np.bool_]) -> EngineOutput:
         """Write the spikes of the kept populations into a store, from place ``at`` of each on.
 
@@ -66,21 +62,10 @@ class OpenRun:
 def run_program(
     program: Program,
     inputs: Mapping[str, SpikeEvents],
-    *,
-    keep_spikes: int = 10**8,
     **options: Any,
 ) -> EngineOutput:
-    """Run ``n_steps`` steps (drain included) of every sample.
-
-    Parameters
-    ----------
-    keep_spikes : int
-        Once more events than this were recorded, only those of output populations are kept.
-    **options
-        Of ``begin_run``; its errors too.
-    """
-    run = begin_run(program, inputs, keep_spikes=keep_spikes, **options)
-    return finish_runs(program, inputs, [run], keep_spikes)[0]
+    """Run ``n_steps`` steps (drain included) of every sample; options and errors: ``begin_run``."""
+    return finish_runs([begin_run(program, inputs, **options)], inputs)[0]
 
 
 def begin_run(
@@ -107,7 +92,7 @@ def begin_run(
     n_samples : int, optional
         Needed only for networks without inputs.
     keep_spikes : int
-        As ``finish_runs`` will have it.
+        Once more events than this were recorded, only those of output populations are kept.
     continuous : bool
         Keep states and spikes in flight from one sample to the next.
     progress : callable(rows done, rows in all), optional
@@ -139,21 +124,22 @@ def begin_run(
 
 
 def finish_runs(
-    program: Program,
-    inputs: Mapping[str, SpikeEvents],
     runs: Sequence[OpenRun],
-    keep_spikes: int,
+    inputs: Mapping[str, SpikeEvents],
     each: Callable[..., Iterable[EngineOutput]] = map,
 ) -> list[EngineOutput]:
     """Return the outputs of runs of consecutive samples; the first has the spikes of all of them.
 
     Parameters
     ----------
+    runs : of one program, with the same limit of spikes to keep
+    inputs : those of all samples
     each : callable
         ``map``, or that of a pool of threads.
     """
-    counts = np.array([run.count_spikes() for run in runs])
-    dropped = unkept(program, counts.sum(axis=0), keep_spikes)
+    program, limit = runs[0].space.program, runs[0].recorder.limit
+    counts = np.array([run.recorder.count(run.space) for run in runs])
+    dropped = unkept(program, counts.sum(axis=0), limit)
     store = SpikeStore.allocate(counts.sum(axis=0) * ~dropped)
     places = np.cumsum(counts, axis=0) - counts
     outputs = list(each(lambda run, at: run.finish(store, at, ~dropped), runs, places))

@@ -54,7 +54,6 @@ def run_samples(
     n_steps: int,
     n_samples: int | None = None,
     threads: int | None = None,
-    keep_spikes: int = 10**8,
     continuous: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
@@ -78,7 +77,7 @@ def run_samples(
     if threads is None:
         size = sum(p.size for p in program.quantized.populations)
         parts = min(parts, max(1, samples * n_steps * size // MIN_UPDATES))
-    whole = {"n_steps": n_steps, "keep_spikes": keep_spikes, **options}
+    whole = {"n_steps": n_steps, **options}
     ranges = _ranges(samples, parts)
     if parts < 2 or continuous or not all(_is_divisible(e, samples) for e in inputs.values()):
         return run_program(
@@ -105,7 +104,7 @@ def run_samples(
         except BaseException:
             watch.stop.set()
             raise
-        return _join(finish_runs(program, inputs, runs, keep_spikes, pool.map))
+        return _join(finish_runs(runs, inputs, pool.map))
 
 
 def _ranges(samples: int, parts: int) -> list[Range]:

@@ -20,15 +20,15 @@ J_POOLED = 13  # offset of the pool's pooled indices
 J_TARGETS = 14  # number of targets
 J_FIELDS = 15
 
-KIND_DENSE8 = 0
-KIND_DENSE16 = 1
+KIND_DENSE8 = 0  # int8 rows
+KIND_DENSE16 = 1  # int16 rows
 KIND_SPARSE_WIDE = 2  # uint16 targets, int8 weights, rows padded to quads
 KIND_SPARSE_PACKED = 3  # uint32: target above, weight in the lowest J_WIDTH bits
 KIND_SPARSE32 = 4  # uint32 targets, int32 weights
 KIND_CONV16 = 5  # int16 accumulators
 KIND_CONV32 = 6  # int32 accumulators
-KIND_DENSE_TILES = 8  # int8 rows in tiles of TILE columns, the last of them perhaps narrower
 KIND_IN_ORDER = 7  # int32 weights added to the int64 current itself, each sum overflowing
+KIND_DENSE_TILES = 8  # int8 rows in tiles of TILE columns, the last of them perhaps narrower
 
 #: Columns of a tile; the width of a tiled matrix is a multiple of HALF_TILE.
 TILE, HALF_TILE = 128, 64

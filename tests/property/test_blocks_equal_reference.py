@@ -7,9 +7,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from nmhw.errors import UnsupportedError
 from nmhw.sim.engine import run_program
 from nmhw.sim.engine_output import EngineOutput
 from nmhw.sim.kernels import fields as f
@@ -89,7 +90,13 @@ def check(case: Case, continuous: bool, longest: int, cut: int) -> None:
         mock.patch("nmhw.sim.engine.FIRST_CHUNK", cut),
         mock.patch("nmhw.sim.engine.CHUNK_S", 1e-9),
     ):
-        assert_equal(run_program(program, events, **options), reference)
+        try:
+            engine = run_program(program, events, **options)
+        except UnsupportedError as refusal:  # sums of many spikes per step may be too wide
+            if refusal.rule == "sim.sum-width":
+                reject()
+            raise
+        assert_equal(engine, reference)
         if not continuous:
             assert_equal(run_samples(program, events, n_steps=n_steps, threads=3), reference)
 

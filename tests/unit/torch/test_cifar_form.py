@@ -1,34 +1,23 @@
 """The usual form for images: BatchNorm, max-pools, direct coding; from torch to two chips."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import nmhw
-from nmhw.torch import LIF, Sequential
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "cifar_form_two_chips.py"
 N_STEPS = 6
 
 
 def trained() -> nn.Module:
     """Stands for a trained network: BatchNorm with statistics, every layer active."""
-    torch.manual_seed(2)
-    net = Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), LIF(2e-3),
-        nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), LIF(2e-3),
-        nn.MaxPool2d(2), nn.Dropout2d(0.1),
-        nn.Conv2d(8, 12, 3, bias=False), nn.BatchNorm2d(12), LIF(2e-3),
-        nn.AvgPool2d(3), nn.Flatten(), nn.Linear(48, 10), LIF(2e-3),
-    )  # fmt: skip
-    with torch.no_grad():
-        for part in net.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.bias.fill_(0.3)
-        net[13].weight.mul_(6.0)
-        for _ in range(10):
-            net(torch.rand(8, N_STEPS, 3, 16, 16))
-    return net
+    model: nn.Module = runpy.run_path(str(EXAMPLE))["make_model"]()
+    return model
 
 
 @pytest.mark.parametrize("chip", ["loihi1-nahuku", "spinnaker2"])
